@@ -1,0 +1,69 @@
+/**
+ * Time. This file and random.ts are the only ones that name Date, performance, timers or randomness; everything else is
+ * handed a `Clock`, so that tests can drive it. It decides nothing about leases.
+ */
+import { uptime } from "node:os";
+
+export interface SleepOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The timer alone does not keep the process alive. Default false. */
+  readonly unref?: boolean | undefined;
+}
+
+export interface Clock {
+  /** Never goes back, says nothing about the date, in ms. Stops while the machine is suspended (CLOCK_MONOTONIC). */
+  monotonicMs(): number;
+  /** Milliseconds since the Unix epoch, as this host believes. May jump both ways. */
+  wallMs(): number;
+  /** Time since the machine booted, suspends included where the system tells (Linux: /proc/uptime, steps of 10 ms), in ms. */
+  uptimeMs(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when that aborts first. */
+  sleep(ms: number, options?: SleepOptions): Promise<void>;
+  /** Calls `fn` once after `ms`; the answer cancels. Never keeps the process alive. */
+  after(ms: number, fn: () => void): () => void;
+}
+
+// Node turns a longer delay into 1 ms (with a warning).
+const TIMER_MAX_MS = 2_147_483_647;
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  uptimeMs: () => uptime() * 1000,
+  sleep(ms, options = {}) {
+    const { signal, unref = false } = options;
+    return new Promise<void>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal!.reason);
+      };
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve();
+        },
+        Math.min(Math.max(ms, 0), TIMER_MAX_MS),
+      );
+      if (unref) timer.unref();
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  },
+  after(ms, fn) {
+    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), TIMER_MAX_MS));
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** HTTP and ISO dates to epoch ms; undefined when it is no date. RFC 9110 5.6.7, S3 `LastModified` (fraction optional). */
+export function parseInstantMs(text: string | null | undefined): number | undefined {
+  if (text === null || text === undefined || text === "") return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** Epoch ms as ISO 8601 in UTC with ms. */
+export function formatInstant(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}

@@ -1,0 +1,6 @@
+/** Everything a user of @bucketlock/core may import. Anything not named here may change without notice. */
+
+export { type Clock, type SleepOptions, systemClock } from "./clock.js";
+export * from "./errors.js";
+export { type Random, systemRandom } from "./random.js";
+export type * from "./store.js";

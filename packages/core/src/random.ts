@@ -1,0 +1,17 @@
+/**
+ * Randomness: the only file that names Math.random or crypto's generators. Handed in wherever chance is needed, so that a
+ * test or a simulation can replay it.
+ */
+import { randomBytes } from "node:crypto";
+
+export interface Random {
+  /** In [0, 1), 48 bits. */
+  float(): number;
+  /** `bytes` random bytes as lower-case hex. */
+  hex(bytes: number): string;
+}
+
+export const systemRandom: Random = {
+  float: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  hex: (bytes) => randomBytes(bytes).toString("hex"),
+};

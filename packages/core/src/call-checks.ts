@@ -1,0 +1,53 @@
+/**
+ * What the memory and the file store check of every call before they do anything. Refuses with InvalidError (or the
+ * caller's own abort reason), never mends what came.
+ */
+import { InvalidError } from "./errors.js";
+import { durationMs, integer, objectKey, text } from "./options.js";
+import type { CallOptions, Condition, DeleteTarget, ListOptions, PutOptions } from "./store.js";
+
+/** Limit of a call that brought none, in ms. */
+export const CALL_TIMEOUT_MS = 10_000;
+/** Objects in one page of a listing when the caller said nothing: what S3 gives. */
+const PAGE_SIZE = 1000;
+
+/** The call's limit in ms. Throws the signal's own reason if it is aborted already. */
+export function checkCall(options: CallOptions): number {
+  const timeoutMs = options.timeoutMs;
+  const limitMs = timeoutMs === undefined ? CALL_TIMEOUT_MS : durationMs("timeoutMs", timeoutMs, { min: 1 });
+  options.signal?.throwIfAborted();
+  return limitMs;
+}
+
+export function checkPut(key: string, body: unknown, options: PutOptions): void {
+  objectKey("key", key);
+  if (typeof body !== "string" && !(body instanceof Uint8Array))
+    throw new InvalidError("body", "must be a Uint8Array or a string", body);
+  checkCondition(options.condition);
+  for (const [name, value] of Object.entries(options.metadata ?? {})) {
+    if (!/^[a-z0-9-]+$/.test(name))
+      throw new InvalidError("metadata", "names must be of a-z, 0-9 and -", name, { details: { name } });
+    if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))
+      throw new InvalidError(`metadata.${name}`, "must be a string of printable ASCII", value);
+  }
+}
+
+function checkCondition(condition: Condition | undefined): void {
+  if (condition === undefined) return;
+  if ("absent" in condition ? condition.absent === true : typeof condition.etag === "string" && condition.etag !== "")
+    return;
+  throw new InvalidError("condition", "must be { absent: true } or { etag: a string }", condition);
+}
+
+export function checkTargets(targets: readonly DeleteTarget[]): void {
+  for (const target of targets) {
+    objectKey("key", target.key);
+    if (target.versionId !== undefined) text("versionId", target.versionId);
+  }
+}
+
+/** The page size to use. A prefix may be empty (everything), longer than any key (nothing), but must be a string. */
+export function checkList(prefix: unknown, options: ListOptions): number {
+  if (typeof prefix !== "string") throw new InvalidError("prefix", "must be a string", prefix);
+  return options.pageSize === undefined ? PAGE_SIZE : integer("pageSize", options.pageSize, { min: 1, max: PAGE_SIZE });
+}

@@ -84,8 +84,7 @@ class MemoryStore implements Store {
   put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<PutAnswer> {
     return this.#answer(options, () => {
       checkPut(key, body, options);
-      const serverTimeMs = this.#nowMs();
-      if (!meets(options.condition, this.#current(key))) return { outcome: "conflict", serverTimeMs };
+      if (!meets(options.condition, this.#current(key))) return { outcome: "conflict", serverTimeMs: this.#nowMs() };
       const bytes = typeof body === "string" ? Buffer.from(body) : Uint8Array.from(body);
       const stored = this.#add(key, {
         isDeleteMarker: false,
@@ -94,7 +93,7 @@ class MemoryStore implements Store {
         metadata: { ...options.metadata },
       });
       const { etag, lastModifiedMs, versionId } = stored;
-      return { outcome: "stored", etag, lastModifiedMs, ...(versionId && { versionId }), serverTimeMs };
+      return { outcome: "stored", etag, lastModifiedMs, ...(versionId && { versionId }), serverTimeMs: this.#nowMs() };
     });
   }
 

@@ -1,16 +1,46 @@
+/**
+ * The rings as vitest runs them. `fast` (rings 1 to 4, tidy, packaging) needs nothing but this machine; `live` is ring 5:
+ * real servers and real processes, one file after the other, after everything else. Tests import source through the
+ * custom condition, so nothing needs building first.
+ */
 import { defineConfig } from "vitest/config";
 
-// Tests import source through the custom condition: no build is needed to run them.
 const conditions = ["@bucketlock/source", "module", "node", "import", "default"];
+const live = ["live/**/*.test.ts", "**/*.live.test.ts"];
+const never = ["**/node_modules/**"];
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     root: import.meta.dirname,
-    include: ["**/*.test.ts"],
     server: { deps: { inline: [/@bucketlock\//] } },
+    reporters: ["default", "./rings-reporter.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "fast",
+          include: ["**/*.test.ts"],
+          exclude: [...live, ...never],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "live",
+          include: live,
+          exclude: never,
+          globalSetup: ["./servers/ring5.ts"],
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

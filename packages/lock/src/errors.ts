@@ -1,0 +1,30 @@
+/**
+ * The errors of the lock that a caller acts on differently; all others are plain BucketlockError with a code (docs/errors.md).
+ */
+import { BucketlockError } from "@bucketlock/core";
+
+/** The lock was not to be had within `waitMs`. Nothing of ours is left in line. */
+export class NotAcquiredError extends BucketlockError {
+  constructor(key: string, waitedMs: number, by: readonly string[]) {
+    const who =
+      by.length === 0
+        ? ""
+        : `; before us: ${by.slice(0, 3).join(", ")}${by.length > 3 ? ` and ${by.length - 3} more` : ""}`;
+    super(`the lock was not acquired within ${Math.round(waitedMs)} ms: ${key}${who}`, {
+      code: "NOT_ACQUIRED",
+      kind: "contended",
+      details: { key, waitedMs, by },
+    });
+  }
+}
+
+/** We can no longer prove that we hold the lock: stop touching what it guards. Another may hold it now. */
+export class LockLostError extends BucketlockError {
+  constructor(key: string, ticketId: string, why: string) {
+    super(`the lease is lost, ${why}: ${key} (ticket ${ticketId})`, {
+      code: "LEASE_LOST",
+      kind: "lost",
+      details: { key, ticketId, why },
+    });
+  }
+}

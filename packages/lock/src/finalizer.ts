@@ -1,0 +1,101 @@
+/**
+ * Releases what a program forgot, as far as a program can: leases that were garbage collected, an empty event loop,
+ * process.exit() and uncaught exceptions, and signals on request. SIGKILL is what the lease is for.
+ * Installs nothing before the first ticket and leaves nothing installed after the last. Never swallows the program's own handlers.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { DeletePlan, DeleteTarget, Store } from "@bucketlock/core";
+
+/** Something that must not be left behind. */
+export interface Pending {
+  readonly store: Store;
+  /** What to delete, known without asking anyone. */
+  targets(): DeleteTarget[];
+  /** Ends it in an orderly way. Never rejects. Undefined: somebody is working on it. */
+  release: (() => Promise<void>) | undefined;
+  readonly signals: readonly NodeJS.Signals[];
+}
+
+// Time for a dying process's child: a few requests in parallel, no more.
+const CHILD_LIMIT_MS = 2_000;
+
+const pending = new Set<Pending>();
+const installed = new Map<string, (...args: never[]) => void>();
+
+export function track(entry: Pending): void {
+  pending.add(entry);
+  install("beforeExit", releaseAll);
+  install("exit", deleteByChild);
+  for (const signal of entry.signals) install(signal, () => onSignal(signal));
+}
+
+export function untrack(entry: Pending): void {
+  pending.delete(entry);
+  for (const [name, handler] of installed) {
+    const needed = name.startsWith("SIG")
+      ? [...pending].some((other) => other.signals.includes(name as NodeJS.Signals))
+      : pending.size > 0;
+    if (needed) continue;
+    process.removeListener(name, handler as () => void);
+    installed.delete(name);
+  }
+}
+
+function install(name: string, handler: () => void): void {
+  if (installed.has(name)) return;
+  installed.set(name, handler);
+  process.on(name, handler);
+}
+
+async function releaseAll(): Promise<void> {
+  await Promise.all([...pending].map((entry) => entry.release?.()));
+}
+
+/** Releases, then lets the signal do what it would have done without us. */
+async function onSignal(signal: NodeJS.Signals): Promise<void> {
+  const ours = installed.get(signal);
+  await Promise.all([...pending].filter((entry) => entry.signals.includes(signal)).map((entry) => entry.release?.()));
+  if (ours !== undefined) process.removeListener(signal, ours as () => void);
+  installed.delete(signal);
+  // Another handler of the program decides about its end; with none, the default action must not be lost.
+  if (process.listenerCount(signal) > 0) return;
+  // Dying of a signal fires no `exit`: tickets still waiting in line go now.
+  deleteByChild();
+  process.kill(process.pid, signal);
+}
+
+/** Only synchronous work runs in an `exit` handler, so a child sends the deletes. It gets plans, no credentials. */
+function deleteByChild(): void {
+  const byStore = new Map<Store, DeleteTarget[]>();
+  for (const entry of pending) byStore.set(entry.store, [...(byStore.get(entry.store) ?? []), ...entry.targets()]);
+  const plans: DeletePlan[] = [];
+  for (const [store, targets] of byStore) {
+    try {
+      const plan = store.planDelete?.(targets);
+      if (plan !== undefined) plans.push(plan);
+    } catch {
+      // A store that cannot plan must not stop the others; the lease ends by itself.
+    }
+  }
+  if (plans.length === 0) return;
+  const here = fileURLToPath(import.meta.url);
+  const fromSource = here.endsWith(".ts");
+  const child = here.replace(/finalizer\.(ts|js)$/, "finalizer-child.$1");
+  spawnSync(process.execPath, [...(fromSource ? process.execArgv : []), child], {
+    input: JSON.stringify(plans),
+    stdio: ["pipe", "ignore", "ignore"],
+    timeout: CHILD_LIMIT_MS,
+    killSignal: "SIGKILL",
+    // Nothing of the environment but what TLS and the system need.
+    env: pick(process.env, ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot"]),
+    windowsHide: true,
+  });
+}
+
+function pick(env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
+/** For tests: what is installed now. */
+export const installedHandlers = (): string[] => [...installed.keys()];

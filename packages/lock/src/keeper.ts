@@ -1,0 +1,185 @@
+/**
+ * Keeps one ticket alive: renews it until stopped, and says when that can no longer be proved.
+ * Works for a waiting ticket and for a held lease alike. Never decides who holds, never revives what is lost (validity.ts).
+ */
+import type { PutAnswer } from "@bucketlock/core";
+import { LockLostError } from "./errors.js";
+import type { EventFacts } from "./events.js";
+import type { Settings } from "./settings.js";
+import type { SteadyClock } from "./steady.js";
+import type { TicketObjects } from "./two-object/objects.js";
+import { at, begin, lose, renewed, type Validity, type ValidityRules } from "./two-object/validity.js";
+
+// Our deletes after a loss are a courtesy to others; the lease ends without them too.
+const CLEANUP_MS = 5_000;
+
+export class Keeper {
+  readonly #objects: TicketObjects;
+  readonly #settings: Settings;
+  readonly #rules: ValidityRules;
+  readonly #steady: SteadyClock;
+  readonly #emit: (facts: EventFacts) => void;
+  readonly #lost = new AbortController();
+  readonly #stop = new AbortController();
+  #validity: Validity;
+  #cancelExpiry: () => void = () => {};
+  #loop: Promise<void> | undefined;
+  #cleanup: Promise<void> = Promise.resolve();
+  #isLease = false;
+
+  /** `steady`: the clock `sentAtMs` was read from, when the first successful `-0` was sent. */
+  constructor(
+    objects: TicketObjects,
+    settings: Settings,
+    steady: SteadyClock,
+    sentAtMs: number,
+    renewals: number,
+    emit: (facts: EventFacts) => void,
+    rules?: Partial<ValidityRules>,
+  ) {
+    this.#objects = objects;
+    this.#settings = settings;
+    this.#steady = steady;
+    this.#emit = emit;
+    this.#rules = { leaseMs: settings.leaseMs, marginMs: settings.marginMs, ...rules };
+    this.#validity = begin(sentAtMs, this.#rules, renewals);
+    this.#armExpiry();
+  }
+
+  /** Aborts, with a LockLostError as reason, before the lease ends unrenewed, or when it is found taken. */
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** From now on a loss is told as `lost`: before that the ticket only waits. */
+  becomeLease(): void {
+    this.#isLease = true;
+  }
+
+  /** Looks at the clock now: no timer fires while a process is stopped. */
+  isValid(): boolean {
+    const now = at(this.#validity, this.#steady.nowMs(), this.#rules);
+    if (now.lost !== undefined) this.#declareLost(now.lost);
+    return now.lost === undefined;
+  }
+
+  /** What is left of the lease before it is given up, in ms; 0 when it is lost. */
+  leftMs(): number {
+    if (this.#validity.lost !== undefined) return 0;
+    return Math.max(0, this.#validity.heldUntilMs - this.#rules.marginMs - this.#steady.nowMs());
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Nothing runs after this resolves: a renewal under way has been awaited, a cleanup after a loss too. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#cancelExpiry();
+    await this.#loop;
+    await this.#cleanup;
+  }
+
+  /** The reason, once lost. */
+  get lostError(): LockLostError | undefined {
+    return this.#lost.signal.aborted ? (this.#lost.signal.reason as LockLostError) : undefined;
+  }
+
+  /** Given up on purpose: the signal aborts, nothing is deleted, no loss is told. */
+  abandon(): void {
+    this.#validity = lose(this.#validity, "it was abandoned");
+    this.#abort("it was abandoned");
+  }
+
+  async #run(): Promise<void> {
+    const { renewEveryMs, leaseMs, pollMinMs } = this.#settings;
+    let pauseMs = Math.max(0, this.#validity.heldUntilMs - leaseMs + renewEveryMs - this.#steady.nowMs());
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#settings.clock.sleep(pauseMs, { signal: this.#stop.signal, unref: true });
+      } catch {
+        return;
+      }
+      if (!this.isValid()) return;
+      const ok = await this.#renew();
+      if (this.#validity.lost !== undefined) return;
+      pauseMs = ok ? renewEveryMs : Math.max(pollMinMs, renewEveryMs / 10);
+    }
+  }
+
+  /** One renewal. False: unclear, so not renewed; try again soon. */
+  async #renew(): Promise<boolean> {
+    try {
+      const place = await this.#objects.headPlace({ ...this.#limit(), signal: this.#stop.signal });
+      if (!place.found) {
+        this.#declareLost("its ticket was removed by another");
+        return false;
+      }
+      if (this.#stop.signal.aborted || !this.isValid()) return false;
+      const sentAtMs = this.#steady.nowMs();
+      // Not tied to the stop signal: a write that is cut off may land later, one that is awaited cannot.
+      const put = await this.#objects.putDoor(this.#validity.renewals + 1, {
+        ...this.#limit(),
+        validForMs: this.#settings.requestTimeoutMs,
+      });
+      if (put.outcome !== "stored") return this.#failed(causeOf(put));
+      this.#validity = renewed(this.#validity, sentAtMs, this.#steady.nowMs(), this.#rules);
+      if (!this.isValid()) return false;
+      this.#armExpiry();
+      this.#emit({ type: "renewed", renewals: this.#validity.renewals });
+    } catch (error) {
+      return this.#stop.signal.aborted ? false : this.#failed(error);
+    }
+    // What is not swept now is swept with the release.
+    await this.#objects.sweepOldDoors(this.#limit()).catch(() => {});
+    return true;
+  }
+
+  #failed(error: unknown): false {
+    if (this.isValid()) this.#emit({ type: "renewalFailed", error, leftMs: this.leftMs() });
+    return false;
+  }
+
+  #limit(): { timeoutMs: number } {
+    // A renewal that hangs must leave time for another try.
+    return {
+      timeoutMs: Math.max(1, Math.min(this.#settings.requestTimeoutMs, this.#settings.renewEveryMs, this.leftMs())),
+    };
+  }
+
+  #armExpiry(): void {
+    this.#cancelExpiry();
+    const leftMs = this.leftMs();
+    this.#cancelExpiry = this.#settings.clock.after(leftMs, () => {
+      // Woken a little early by a coarse timer: look again.
+      if (this.isValid() && !this.#stop.signal.aborted) this.#armExpiry();
+    });
+  }
+
+  #declareLost(why: string): void {
+    this.#validity = lose(this.#validity, why);
+    if (this.#lost.signal.aborted) return;
+    this.#abort(why);
+    if (this.#isLease) this.#emit({ type: "lost", why });
+    // Whoever is lost deletes its own two objects, after a renewal under way has come to its end.
+    this.#cleanup = this.#cleanUp();
+  }
+
+  #abort(why: string): void {
+    this.#cancelExpiry();
+    this.#stop.abort();
+    this.#lost.abort(new LockLostError(this.#objects.key, this.#objects.id, why));
+  }
+
+  async #cleanUp(): Promise<void> {
+    await this.#loop;
+    await this.#objects.delete({ timeoutMs: CLEANUP_MS }).catch((error: unknown) => {
+      if (this.#isLease) this.#emit({ type: "releaseFailed", error });
+    });
+  }
+}
+
+function causeOf(put: PutAnswer): unknown {
+  return put.outcome === "unknown" ? put.cause : put;
+}

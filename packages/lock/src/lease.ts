@@ -1,0 +1,199 @@
+/**
+ * The lease: the time-limited right that a won attempt gives, used once.
+ * `Lease` is what a program holds; `Holding` is what works behind it and never refers to it, so that a lease nobody refers
+ * to can be collected, noticed and released.
+ */
+import { BucketlockError, type Clock, type Store } from "@bucketlock/core";
+import { LockLostError } from "./errors.js";
+import type { EventFacts } from "./events.js";
+import { type Pending, track, untrack } from "./finalizer.js";
+import type { Settings } from "./settings.js";
+import type { Won } from "./two-object/driver.js";
+import type { Mode } from "./two-object/ticket.js";
+
+const collected = new FinalizationRegistry<Holding>((holding) => holding.leaked());
+
+export interface HoldingContext {
+  readonly store: Store;
+  readonly settings: Settings;
+  readonly emit: (ticketId: string, facts: EventFacts) => void;
+  readonly onEnd: (holding: Holding) => void;
+}
+
+/** The working half of a lease. */
+export class Holding {
+  readonly #won: Won;
+  readonly #context: HoldingContext;
+  readonly #pending: Pending;
+  #ending: Promise<void> | undefined;
+  #abandoned = false;
+
+  constructor(won: Won, context: HoldingContext) {
+    this.#won = won;
+    this.#context = context;
+    this.#pending = {
+      store: context.store,
+      targets: () => won.objects.targets(),
+      release: () => this.release().catch(() => {}),
+      signals: context.settings.signals,
+    };
+    track(this.#pending);
+    won.keeper.becomeLease();
+    won.keeper.signal.addEventListener("abort", () => this.#settled(), { once: true });
+  }
+
+  get won(): Won {
+    return this.#won;
+  }
+
+  get clock(): Clock {
+    return this.#context.settings.clock;
+  }
+
+  get ended(): boolean {
+    return this.#ending !== undefined || this.#abandoned;
+  }
+
+  release(): Promise<void> {
+    this.#ending ??= this.#release();
+    return this.#ending;
+  }
+
+  async #release(): Promise<void> {
+    const { keeper, objects } = this.#won;
+    if (this.#abandoned) return;
+    // Asked before the end: a lease that ran out unnoticed must not be reported as released.
+    keeper.isValid();
+    await keeper.stop();
+    const lost = keeper.lostError;
+    if (lost !== undefined) {
+      this.#settled();
+      throw lost;
+    }
+    try {
+      await objects.delete({ timeoutMs: this.#context.settings.requestTimeoutMs });
+    } catch (error) {
+      this.#context.emit(objects.id, { type: "releaseFailed", error });
+      throw new BucketlockError(
+        `the release did not reach the store; the lock frees itself within ${this.#context.settings.leaseMs} ms: ${objects.key} (ticket ${objects.id})`,
+        {
+          code: "RELEASE_FAILED",
+          kind: "unavailable",
+          cause: error,
+          details: { key: objects.key, ticketId: objects.id },
+        },
+      );
+    } finally {
+      this.#settled();
+    }
+    this.#context.emit(objects.id, { type: "released" });
+  }
+
+  async abandon(): Promise<void> {
+    if (this.ended) return;
+    this.#abandoned = true;
+    this.#won.keeper.abandon();
+    await this.#won.keeper.stop();
+    this.#settled();
+  }
+
+  /** Nobody refers to the lease any more: release it and tell, for the program has a bug. */
+  leaked(): void {
+    if (this.ended) return;
+    const { objects } = this.#won;
+    this.#context.emit(objects.id, { type: "leaked" });
+    process.emitWarning(`a lease was garbage collected while held and is released now: ${objects.key}`, {
+      type: "BucketlockWarning",
+      code: "BUCKETLOCK_LEAKED_LEASE",
+    });
+    this.release().catch(() => {});
+  }
+
+  #settled(): void {
+    untrack(this.#pending);
+    this.#context.onEnd(this);
+  }
+}
+
+/**
+ * A held lock. Used once: after `release` or `abandon` it is over, and a new one is acquired for new work.
+ * Keep a reference to it while you work (`await using`, or `run`): a collected lease is released.
+ */
+export class Lease {
+  readonly #holding: Holding;
+
+  constructor(holding: Holding) {
+    this.#holding = holding;
+    collected.register(this, holding, this);
+  }
+
+  get key(): string {
+    return this.#holding.won.objects.key;
+  }
+
+  get mode(): Mode {
+    return this.#holding.won.objects.mode;
+  }
+
+  /** Finds this ticket again from another process (`lock.resume`). */
+  get ticketId(): string {
+    return this.#holding.won.objects.id;
+  }
+
+  /** Aborts before the lease ends unrenewed, when it is found taken, or when it is abandoned. Reason: LockLostError. Hand it to your work. */
+  get signal(): AbortSignal {
+    return this.#holding.won.keeper.signal;
+  }
+
+  /**
+   * Until when the lock is ours if no further renewal succeeds, less the margin: epoch ms by this host's wall clock. For people
+   * and children; decide by `signal` and `throwIfLost`. In the past: it is over.
+   */
+  get heldUntil(): number {
+    return this.#holding.clock.wallMs() + this.#holding.won.keeper.leftMs();
+  }
+
+  /** True while the lease is held, by the clock of this very moment. */
+  get isHeld(): boolean {
+    return !this.#holding.ended && this.#holding.won.keeper.isValid();
+  }
+
+  /**
+   * Throws LockLostError if the lease can no longer be proved. Synchronous, and reads the clock itself: no timer fires while a
+   * process is stopped. What it cannot see is a stop right after it returns; only a fencing token stops that write.
+   */
+  throwIfLost(): void {
+    const { keeper, objects } = this.#holding.won;
+    keeper.isValid();
+    if (keeper.lostError !== undefined) throw keeper.lostError;
+    if (this.#holding.ended) throw new LockLostError(objects.key, objects.id, "it was released");
+  }
+
+  /** Asks the store too: true if it still shows both our objects and the lease is valid. Throws when the store cannot be read. */
+  async verify(options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    if (!this.isHeld) return false;
+    const { objects } = this.#holding.won;
+    const [place, door] = await Promise.all([objects.headPlace(options), objects.headDoor(options)]);
+    return place.found && door.found && this.isHeld;
+  }
+
+  /**
+   * Ends the lease: nothing of it is left in the store after return, and the next in line may hold.
+   * Rejects with LockLostError if it was lost before (your work may have overlapped with another's), with RELEASE_FAILED when the
+   * store could not be reached (the lock then frees itself when the lease runs out). Calling it again gives the same answer.
+   */
+  release(): Promise<void> {
+    collected.unregister(this);
+    return this.#holding.release();
+  }
+
+  /** Stops renewing and leaves the objects: the lock frees itself when the lease runs out, or another process resumes the ticket. */
+  abandon(): Promise<void> {
+    collected.unregister(this);
+    return this.#holding.abandon();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#holding.ended) await this.release();
+  }
+}

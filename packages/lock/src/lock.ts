@@ -1,0 +1,195 @@
+/**
+ * The lock: a named thing that has no state of its own. Every call asks the store.
+ * Holds no decision of the protocol and no I/O; it turns verdicts into leases and errors.
+ */
+import { BucketlockError, durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
+import { NotAcquiredError } from "./errors.js";
+import type { EventFacts, LockEvent } from "./events.js";
+import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
+import { Holding, Lease } from "./lease.js";
+import type { Settings } from "./settings.js";
+import { runLine } from "./two-object/driver.js";
+import type { TicketObjects } from "./two-object/objects.js";
+import { lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
+
+export interface AcquireOptions {
+  /** Default "exclusive". Shared leases exclude only exclusive ones. */
+  readonly mode?: Mode | undefined;
+  /** How long to stand in line, in ms. 0: try once. Default: the locks' `waitMs`. */
+  readonly waitMs?: number | undefined;
+  /** Leaves the line at once; its reason is thrown unchanged. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a lock needs of the locks it belongs to. */
+export interface LockContext {
+  readonly store: Store;
+  readonly settings: Settings;
+  readonly emit: (event: LockEvent) => void;
+  /** Registers an acquire under way: answers the signal that also ends it when the locks close, and what to call at its end. */
+  begin(signal: AbortSignal | undefined): { readonly signal: AbortSignal; done(): void };
+  opened(objects: TicketObjects): void;
+  closed(objects: TicketObjects): void;
+  held(holding: Holding): void;
+  ended(holding: Holding): void;
+}
+
+export class Lock {
+  readonly #context: LockContext;
+
+  constructor(
+    readonly key: string,
+    context: LockContext,
+  ) {
+    lockKey(key);
+    this.#context = context;
+  }
+
+  /**
+   * Stands in line until the lock is held. After return the lease is valid and renews itself.
+   * Throws NotAcquiredError when `waitMs` is over, the signal's reason, or a store error; then nothing of ours is left in line.
+   */
+  async acquire(options: AcquireOptions = {}): Promise<Lease> {
+    const { lease, by, waitedMs } = await this.#acquire(options, undefined);
+    if (lease === undefined) throw new NotAcquiredError(this.key, waitedMs, by);
+    return lease;
+  }
+
+  /** One try, no wait: undefined when another holds the lock. A dead holder is taken over. Throws store errors. */
+  async tryAcquire(options: Omit<AcquireOptions, "waitMs"> = {}): Promise<Lease | undefined> {
+    if ("waitMs" in options)
+      throw new InvalidError("waitMs", "is no option of tryAcquire; use acquire", (options as AcquireOptions).waitMs);
+    return (await this.#acquire({ ...options, waitMs: 0 }, undefined)).lease;
+  }
+
+  /**
+   * Acquires, runs `fn`, releases. The first error wins: `fn`'s own error is thrown as it is, with a failing release attached as its
+   * `releaseError`. When `fn` succeeds but the lease was lost meanwhile, rejects with LockLostError: the work may have overlapped.
+   */
+  async run<T>(fn: (lease: Lease) => T | Promise<T>, options: AcquireOptions = {}): Promise<T> {
+    if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
+    const lease = await this.acquire(options);
+    let result: T;
+    try {
+      result = await fn(lease);
+    } catch (error) {
+      await lease.release().catch((releaseError: unknown) => attach(error, releaseError));
+      throw error;
+    }
+    await lease.release();
+    return result;
+  }
+
+  /**
+   * Finds a ticket again by its id, after a restart or from another process that abandoned it, and runs the line again: it is never
+   * believed to be held. Keeps its place unless another stands behind it. The earlier owner must have stopped.
+   * Throws TICKET_NOT_FOUND when the ticket is gone.
+   */
+  async resume(id: string, options: Omit<AcquireOptions, "mode"> = {}): Promise<Lease> {
+    const own = typeof id === "string" ? parseOwnId(id) : undefined;
+    if (own === undefined) throw new InvalidError("ticketId", "must be the ticketId of a lease of this library", id);
+    if (own.leaseMs !== this.#context.settings.leaseMs) {
+      throw new InvalidError(
+        "ticketId",
+        `must be of a lease of this leaseMs (${this.#context.settings.leaseMs}); others watch it by the lease in its id`,
+        id,
+      );
+    }
+    const { lease, by, waitedMs } = await this.#acquire({ ...options, mode: own.mode }, id);
+    if (lease === undefined) throw new NotAcquiredError(this.key, waitedMs, by);
+    return lease;
+  }
+
+  /** Who holds, who waits, since when, alive or dead: one LIST and one HEAD a ticket. */
+  inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
+    const { store, settings } = this.#context;
+    return inspectLock(store, this.key, settings, { signal: options.signal, timeoutMs: settings.requestTimeoutMs });
+  }
+
+  /** Removes tickets that look forgotten, foreign ones too. Its holder finds out at its next renewal. Answers the removed ids. */
+  breakLock(options: BreakOptions = {}): Promise<string[]> {
+    return breakTickets(this.#context.store, this.key, this.#context.settings, options);
+  }
+
+  async #acquire(
+    options: AcquireOptions,
+    ticketId: string | undefined,
+  ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
+    const { store, settings, emit } = this.#context;
+    const mode = oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
+    const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
+    const startedMs = settings.clock.monotonicMs();
+    const tell = (id: string, facts: EventFacts) => emit({ ...facts, key: this.key, ticketId: id, mode } as LockEvent);
+    const { signal, done } = this.#context.begin(options.signal);
+    try {
+      const result = await runLine({
+        store,
+        settings,
+        key: this.key,
+        mode,
+        waitMs,
+        signal,
+        ticketId,
+        emit: tell,
+        onTicket: {
+          open: (objects) => this.#context.opened(objects),
+          closed: (objects) => this.#context.closed(objects),
+        },
+      });
+      const waitedMs = settings.clock.monotonicMs() - startedMs;
+      if (!("is" in result)) {
+        const holding = new Holding(result, {
+          store,
+          settings,
+          emit: tell,
+          onEnd: (ended) => this.#context.ended(ended),
+        });
+        this.#context.held(holding);
+        this.#context.closed(result.objects);
+        tell(result.objects.id, { type: "acquired", waitedMs: result.waitedMs, requests: result.requests });
+        return { lease: new Lease(holding), by: [], waitedMs };
+      }
+      if (result.is === "contended") return { by: result.by, waitedMs };
+      throw failure(this.key, result.code, result.cause, settings, ticketId);
+    } finally {
+      done();
+    }
+  }
+}
+
+function attach(error: unknown, releaseError: unknown): void {
+  if (typeof error !== "object" || error === null || !Object.isExtensible(error)) return;
+  Object.defineProperty(error, "releaseError", { value: releaseError, configurable: true });
+}
+
+function failure(
+  key: string,
+  code: string,
+  cause: unknown,
+  settings: Settings,
+  ticketId: string | undefined,
+): BucketlockError {
+  switch (code) {
+    case "LISTING_NOT_VISIBLE":
+      return new BucketlockError(
+        `our own lock objects did not show in the listing within ${settings.visibilityTimeoutMs} ms; this store's listing cannot be trusted for a lock: ${key}`,
+        { code, kind: "unsupported", details: { key } },
+      );
+    case "TICKET_NOT_FOUND":
+      return new BucketlockError(
+        `the ticket to resume is not there (released, taken over or broken): ${key} (ticket ${ticketId})`,
+        {
+          code,
+          kind: "lost",
+          details: { key, ticketId },
+        },
+      );
+    default:
+      return new BucketlockError(`the store did not clearly take our ticket: ${key}`, {
+        code,
+        kind: "unavailable",
+        cause,
+        details: { key },
+      });
+  }
+}

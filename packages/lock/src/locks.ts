@@ -1,0 +1,139 @@
+/**
+ * `createLocks`: the way in. Binds a store and settings, hands out locks, and ends everything it started.
+ * Starts nothing: no timer, socket or listener exists before the first acquire, and none after `close`.
+ */
+import { hostname } from "node:os";
+import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
+import type { LockEvent } from "./events.js";
+import { type Pending, track, untrack } from "./finalizer.js";
+import type { Holding } from "./lease.js";
+import { Lock, type LockContext } from "./lock.js";
+import { type LocksOptions, type Settings, settle } from "./settings.js";
+import type { TicketObjects } from "./two-object/objects.js";
+
+/** Locks over one store. Throws InvalidError for a bad option. */
+export function createLocks(store: Store, options: LocksOptions = {}): Locks {
+  if (
+    typeof store !== "object" ||
+    store === null ||
+    typeof store.put !== "function" ||
+    typeof store.list !== "function"
+  ) {
+    throw new InvalidError("store", "must be a Store (openStore, createMemoryStore, session.store())", store);
+  }
+  return new Locks(store, settle(options, store, `${hostname().replace(/[^\x21-\x7e]/g, "?")}:${process.pid}`));
+}
+
+export class Locks {
+  readonly #store: Store;
+  readonly #settings: Settings;
+  readonly #closing = new AbortController();
+  readonly #underway = new Set<Promise<void>>();
+  readonly #holdings = new Set<Holding>();
+  readonly #tickets = new Map<TicketObjects, Pending>();
+  #closed: Promise<void> | undefined;
+
+  constructor(store: Store, settings: Settings) {
+    this.#store = store;
+    this.#settings = settings;
+  }
+
+  /** A named lock. Asks the store nothing. Throws InvalidError for a key the protocol refuses. */
+  lock(key: string): Lock {
+    return new Lock(key, this.#context);
+  }
+
+  /**
+   * Ends all: acquires under way reject with LOCKS_CLOSED, held leases are released, then the store is closed (unless `keepStore`).
+   * After return no timer, socket, listener or lock object of ours is left. Rejects with the first release that failed.
+   */
+  close(options: { keepStore?: boolean } = {}): Promise<void> {
+    this.#closed ??= this.#close(options.keepStore ?? false);
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(keepStore: boolean): Promise<void> {
+    this.#closing.abort(
+      new BucketlockError("these locks were closed", {
+        code: "LOCKS_CLOSED",
+        kind: "invalid",
+        details: { store: this.#store.name },
+      }),
+    );
+    await Promise.all(this.#underway);
+    const released = await Promise.allSettled([...this.#holdings].map((holding) => holding.release()));
+    if (!keepStore) await this.#store.close();
+    const failed = released.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  readonly #context: LockContext = this.#makeContext();
+
+  #makeContext(): LockContext {
+    const locks = this;
+    return {
+      get store() {
+        return locks.#store;
+      },
+      get settings() {
+        return locks.#settings;
+      },
+      emit: (event) => this.#emit(event),
+      begin: (signal) => this.#begin(signal),
+      opened: (objects) => this.#opened(objects),
+      closed: (objects) => this.#forget(objects),
+      held: (holding) => this.#holdings.add(holding),
+      ended: (holding) => this.#holdings.delete(holding),
+    };
+  }
+
+  #emit(event: LockEvent): void {
+    try {
+      this.#settings.onEvent?.(event);
+    } catch (error) {
+      // A listener's mistake must not end a lease.
+      process.emitWarning(error instanceof Error ? error : String(error));
+    }
+  }
+
+  #begin(signal: AbortSignal | undefined): { signal: AbortSignal; done(): void } {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    let done = () => {};
+    const ended = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.#underway.add(ended);
+    const joined = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    return {
+      signal: joined,
+      done: () => {
+        this.#underway.delete(ended);
+        done();
+      },
+    };
+  }
+
+  /** A waiting ticket is left behind by process.exit() too. */
+  #opened(objects: TicketObjects): void {
+    const entry: Pending = {
+      store: this.#store,
+      targets: () => objects.targets(),
+      release: undefined,
+      signals: this.#settings.signals,
+    };
+    this.#tickets.set(objects, entry);
+    track(entry);
+  }
+
+  #forget(objects: TicketObjects): void {
+    const entry = this.#tickets.get(objects);
+    if (entry === undefined) return;
+    this.#tickets.delete(objects);
+    untrack(entry);
+  }
+}

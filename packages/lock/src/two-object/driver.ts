@@ -1,0 +1,257 @@
+/**
+ * Carries out what the machine of the two-object protocol asks for: requests, sleeps, deletes.
+ * Decides nothing about who holds. Leaves nothing behind when it ends without the lock, as far as the store can be reached.
+ */
+import { BucketlockError, type CallOptions, type Random, type Store } from "@bucketlock/core";
+import { decodeTime, ulid } from "ulid";
+import type { EventFacts } from "../events.js";
+import { Keeper } from "../keeper.js";
+import type { Settings } from "../settings.js";
+import { SteadyClock } from "../steady.js";
+import {
+  ALL_RULES,
+  type Answer,
+  giveUp,
+  type Line,
+  type Request,
+  type Rules,
+  resume,
+  type State,
+  start,
+  step,
+  type Verdict,
+} from "./machine.js";
+import { listTickets, lookAt, RENEWAL, removeTicket, TicketObjects } from "./objects.js";
+import { type Mode, ticketId } from "./ticket.js";
+import type { ValidityRules } from "./validity.js";
+
+const CLEANUP_MS = 5_000;
+const ULID_TIME_MAX_MS = 2 ** 48 - 1;
+
+/** A ticket that won: what a lease is made of. */
+export interface Won {
+  readonly objects: TicketObjects;
+  readonly keeper: Keeper;
+  readonly marker: bigint | undefined;
+  readonly waitedMs: number;
+  readonly requests: number;
+}
+
+export interface Attempt {
+  readonly store: Store;
+  readonly settings: Settings;
+  readonly key: string;
+  readonly mode: Mode;
+  /** 0: try once. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** A ticket to find again. */
+  readonly ticketId?: string | undefined;
+  readonly emit: (ticketId: string, facts: EventFacts) => void;
+  /** Told of every ticket whose objects may exist, and when they no longer do. */
+  readonly onTicket?: { open(objects: TicketObjects): void; closed(objects: TicketObjects): void };
+  /** Only for tests that remove a rule. */
+  readonly rules?: Partial<Rules>;
+  readonly validityRules?: Partial<ValidityRules>;
+}
+
+/** Runs the line. Answers the won ticket or the verdict; throws store errors, and the signal's reason unchanged. */
+export async function runLine(attempt: Attempt): Promise<Won | Exclude<Verdict, { is: "held" }>> {
+  return new Driver(attempt).run();
+}
+
+class Driver {
+  readonly #a: Attempt;
+  readonly #line: Line;
+  readonly #startedMs: number;
+  readonly #steady: SteadyClock;
+  readonly #foreignModes = new Map<string, Mode>();
+  #objects: TicketObjects | undefined;
+  #keeper: Keeper | undefined;
+  #requests = 0;
+  #told = "";
+
+  constructor(attempt: Attempt) {
+    const { settings } = attempt;
+    this.#a = attempt;
+    this.#startedMs = settings.clock.monotonicMs();
+    this.#steady = new SteadyClock(settings.clock, settings.marginMs / 2);
+    this.#line = {
+      mode: attempt.mode,
+      visibilityTimeoutMs: settings.visibilityTimeoutMs,
+      settleMs: settings.settleMs,
+      pollMinMs: settings.pollMinMs,
+      pollMaxMs: settings.pollMaxMs,
+      clockSkewMs: settings.clockSkewMs,
+      stepMs: settings.stepMs,
+      breakAfterMs: settings.breakAfterMs,
+      deadlineMs: this.#startedMs + attempt.waitMs,
+      rules: { ...ALL_RULES, ...attempt.rules },
+    };
+  }
+
+  async run(): Promise<Won | Exclude<Verdict, { is: "held" }>> {
+    const id = this.#a.ticketId;
+    let { state, request } = id === undefined ? start(this.#startedMs) : resume(id, this.#startedMs);
+    if (id !== undefined) this.#open(id);
+    try {
+      for (;;) {
+        this.#a.signal?.throwIfAborted();
+        if (request.do === "verdict") return this.#finish(request.verdict);
+        const answer = await this.#patiently(request, state);
+        const facts = { nowMs: this.#a.settings.clock.monotonicMs(), valid: this.#keeper?.isValid() ?? false };
+        ({ state, request } = step(this.#line, state, answer, facts));
+        if (state.phase === "wait") this.#tellWaiting(state);
+      }
+    } catch (error) {
+      // Whatever went wrong, our ticket must not stand in others' way.
+      const ending = giveUp(state, "the caller gave up, or the store failed", { is: "contended", by: [] });
+      if (ending.request.do === "withdraw") await this.#withdraw(ending.request.why);
+      throw error;
+    }
+  }
+
+  #finish(verdict: Verdict): Won | Exclude<Verdict, { is: "held" }> {
+    if (verdict.is !== "held") return verdict;
+    return {
+      objects: this.#objects!,
+      keeper: this.#keeper!,
+      marker: verdict.marker,
+      waitedMs: this.#a.settings.clock.monotonicMs() - this.#startedMs,
+      requests: this.#requests,
+    };
+  }
+
+  /** A passing fault of the store costs time, not the lock: the same request again until the deadline. */
+  async #patiently(request: Exclude<Request, { do: "verdict" }>, state: State): Promise<Answer> {
+    for (;;) {
+      try {
+        return await this.#perform(request, state);
+      } catch (error) {
+        const { clock, random, pollMaxMs } = this.#a.settings;
+        this.#a.signal?.throwIfAborted();
+        const passing = error instanceof BucketlockError && (error.retryable || error.kind === "unknown");
+        // Written once, so never asked for twice: whatever happened, this ticket is spent.
+        if (passing && request.do === "putPlace") return { of: "putPlace", outcome: "unknown", cause: error };
+        const leftMs = this.#line.deadlineMs - clock.monotonicMs();
+        if (!passing || leftMs <= 0) throw error;
+        await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: this.#a.signal });
+      }
+    }
+  }
+
+  async #perform(request: Exclude<Request, { do: "verdict" }>, state: State): Promise<Answer> {
+    const { store, key, settings } = this.#a;
+    const sentAtMs = settings.clock.monotonicMs();
+    switch (request.do) {
+      case "draw":
+        this.#open(
+          ticketId(
+            drawUlid(request.aboveUlid, settings.clock.wallMs(), settings.random),
+            this.#a.mode,
+            settings.leaseMs,
+          ),
+        );
+        return { of: "draw", id: this.#objects!.id };
+      case "putDoor":
+        return this.#putDoor(state);
+      case "putPlace":
+        return this.#putPlace();
+      case "list":
+        this.#requests++;
+        return { of: "list", view: await listTickets(store, key, this.#foreignModes, this.#call()), sentAtMs };
+      case "look":
+        this.#requests++;
+        return { of: "look", ...(await lookAt(store, key, request.id, request.part, this.#call())), sentAtMs };
+      case "sleep":
+        // Shorter by chance, so that waiters do not look in step; never longer than the machine allowed.
+        await settings.clock.sleep(request.ms * (0.5 + settings.random.float() / 2), { signal: this.#a.signal });
+        return { of: "sleep" };
+      case "takeOver":
+        this.#requests++;
+        await removeTicket(store, key, request.id, request.marker, this.#call());
+        this.#a.emit(this.#objects!.id, { type: "tookOver", victim: request.id });
+        return { of: "takeOver" };
+      case "withdraw":
+        await this.#withdraw(request.why);
+        return { of: "withdraw" };
+    }
+  }
+
+  #call(): CallOptions {
+    return { signal: this.#a.signal, timeoutMs: this.#a.settings.requestTimeoutMs };
+  }
+
+  #open(id: string): void {
+    this.#objects = new TicketObjects(this.#a.store, this.#a.key, id, this.#a.settings.label);
+    this.#a.onTicket?.open(this.#objects);
+  }
+
+  async #putDoor(state: State): Promise<Answer> {
+    const objects = this.#objects!;
+    let renewals = 0;
+    if (state.doorway === "all") {
+      this.#requests += 2;
+      const [place, door] = await Promise.all([objects.headPlace(this.#call()), objects.headDoor(this.#call())]);
+      if (!place.found || !door.found) return { of: "putDoor", outcome: "absent" };
+      objects.assumeVersions();
+      // Above every count its last keeper wrote, so that no watcher takes the two for one.
+      renewals = Number(door.metadata[RENEWAL] ?? 0) + 1;
+    }
+    this.#requests++;
+    const steadyMs = this.#steady.nowMs();
+    const put = await objects.putDoor(renewals, { ...this.#call(), validForMs: this.#a.settings.requestTimeoutMs });
+    if (put.outcome !== "stored")
+      return { of: "putDoor", outcome: "unknown", cause: put.outcome === "unknown" ? put.cause : undefined };
+    await this.#keeper?.stop();
+    const emit = (facts: EventFacts) => this.#a.emit(objects.id, facts);
+    this.#keeper = new Keeper(objects, this.#a.settings, this.#steady, steadyMs, renewals, emit, this.#a.validityRules);
+    if (state.doorway === "all") this.#keeper.start();
+    return { of: "putDoor", outcome: "stored" };
+  }
+
+  async #putPlace(): Promise<Answer> {
+    this.#requests++;
+    const put = await this.#objects!.putPlace({ ...this.#call(), validForMs: this.#a.settings.requestTimeoutMs });
+    if (put.outcome !== "stored")
+      return { of: "putPlace", outcome: "unknown", cause: put.outcome === "unknown" ? put.cause : undefined };
+    // Waiting tickets are kept alive too.
+    this.#keeper?.start();
+    return { of: "putPlace", outcome: "stored", lastModifiedMs: put.lastModifiedMs };
+  }
+
+  async #withdraw(why: string): Promise<void> {
+    const objects = this.#objects;
+    await this.#keeper?.stop();
+    this.#keeper = undefined;
+    this.#objects = undefined;
+    if (objects === undefined) return;
+    let error: unknown;
+    try {
+      // Not tied to the caller's signal: it may be what ended the attempt.
+      await objects.delete({ timeoutMs: Math.min(CLEANUP_MS, this.#a.settings.requestTimeoutMs) });
+    } catch (failure) {
+      // What stays behind dies with its lease; nobody keeps it alive any more.
+      error = failure;
+    }
+    this.#a.onTicket?.closed(objects);
+    this.#a.emit(objects.id, error === undefined ? { type: "withdrew", why } : { type: "withdrew", why, error });
+  }
+
+  #tellWaiting(state: State): void {
+    if (this.#told === state.id || state.before.length === 0) return;
+    this.#told = state.id;
+    this.#a.emit(state.id, { type: "waiting", for: state.before.map((one) => one.id) });
+  }
+}
+
+/** A ULID of this moment, above the one given. https://github.com/ulid/spec */
+export function drawUlid(above: string | undefined, wallMs: number, random: Random): string {
+  const prng = () => random.float();
+  const drawn = ulid(Math.floor(wallMs), prng);
+  if (above === undefined || drawn > above) return drawn;
+  // A peer's clock is ahead: one millisecond later than its ULID sorts after it, whatever follows.
+  const afterMs = decodeTime(above) + 1;
+  // At the end of ULID time (year 10889) only the store's timestamps can put us behind.
+  return afterMs > ULID_TIME_MAX_MS ? drawn : ulid(afterMs, prng);
+}

@@ -1,0 +1,238 @@
+/**
+ * The two objects of one ticket, as requests to the store: put, look, delete, with every version that came into being.
+ * Hands only: it decides nothing about who holds, and retries nothing that must be written once.
+ */
+import {
+  BucketlockError,
+  type CallOptions,
+  type DeleteTarget,
+  type HeadAnswer,
+  type ListedObject,
+  type PutAnswer,
+  type Store,
+} from "@bucketlock/core";
+import type { SignOfLife } from "./liveness.js";
+import {
+  bodyOf,
+  doorKey,
+  type Mode,
+  markerKey,
+  modeOfBody,
+  parseOwnId,
+  placeKey,
+  prefixOf,
+  readView,
+  unknownModes,
+  type View,
+} from "./ticket.js";
+
+export const RENEWAL = "renewal";
+export const HOLDER = "holder";
+
+/** One LIST of a lock's prefix, all pages, as tickets. Modes of foreign tickets that the ETag does not tell are read once and kept. */
+export async function listTickets(
+  store: Store,
+  key: string,
+  foreignModes: Map<string, Mode>,
+  options: CallOptions,
+): Promise<View> {
+  const objects: ListedObject[] = [];
+  let serverTimeMs: number | undefined;
+  for await (const page of store.list(prefixOf(key), options)) {
+    objects.push(...page.objects);
+    // The first page's time: every timestamp of this listing is compared with a clock read no later than it.
+    serverTimeMs ??= page.serverTimeMs;
+  }
+  for (const [id, objectKey] of unknownModes(key, objects, foreignModes)) {
+    const answer = await store.get(objectKey, options);
+    if (answer.found) foreignModes.set(id, modeOfBody(objectKey, new TextDecoder().decode(answer.body)));
+  }
+  return readView(key, objects, serverTimeMs, foreignModes);
+}
+
+/** A HEAD of another's `-0` or `-1`. Undefined sign: it is gone. */
+export async function lookAt(
+  store: Store,
+  key: string,
+  id: string,
+  part: "door" | "place",
+  options: CallOptions,
+): Promise<{ sign: SignOfLife | undefined; serverTimeMs: number | undefined }> {
+  const answer = await store.head(part === "door" ? doorKey(key, id) : placeKey(key, id), options);
+  if (!answer.found) return { sign: undefined, serverTimeMs: answer.serverTimeMs };
+  return {
+    sign: { lastModifiedMs: answer.lastModifiedMs, renewal: answer.metadata[RENEWAL] },
+    serverTimeMs: answer.serverTimeMs,
+  };
+}
+
+/** Removes another's ticket, `-1` first, all its versions. With `marker`, the fencing marker is written before. */
+export async function removeTicket(
+  store: Store,
+  key: string,
+  id: string,
+  marker: bigint | undefined,
+  options: CallOptions,
+): Promise<void> {
+  if (marker !== undefined) {
+    const put = await store.put(markerKey(key, marker), "1", options);
+    if (put.outcome !== "stored") throw unclear("the fencing marker of a take-over", markerKey(key, marker), put);
+  }
+  await deleteAll(store, await versionsOrObjects(store, key, id, options), options);
+}
+
+/** Where the versions may not be listed (rights, old stores), the objects themselves: they no longer show, which is what the protocol needs. */
+async function versionsOrObjects(store: Store, key: string, id: string, options: CallOptions): Promise<DeleteTarget[]> {
+  try {
+    return await allVersions(store, key, id, options);
+  } catch (error) {
+    if (error instanceof BucketlockError && (error.kind === "denied" || error.kind === "unsupported"))
+      return objectsOf(key, id);
+    throw error;
+  }
+}
+
+const objectsOf = (key: string, id: string): DeleteTarget[] => [{ key: placeKey(key, id) }, { key: doorKey(key, id) }];
+
+/** Every version of both objects; where the store keeps none, simply the two objects. */
+async function allVersions(store: Store, key: string, id: string, options: CallOptions): Promise<DeleteTarget[]> {
+  const plain = objectsOf(key, id);
+  if (store.features.versions === "no") return plain;
+  const targets: DeleteTarget[] = [];
+  for (const target of plain) {
+    for await (const page of store.listVersions(target.key, options)) {
+      for (const version of page.versions) {
+        // The prefix may belong to siblings too: exact keys only.
+        if (version.key === target.key) targets.push({ key: version.key, versionId: version.versionId });
+      }
+    }
+  }
+  return targets;
+}
+
+async function deleteAll(store: Store, targets: readonly DeleteTarget[], options: CallOptions): Promise<void> {
+  if (targets.length === 0) return;
+  const { failed } = await store.deleteMany(targets, options);
+  if (failed.length > 0) {
+    const first = failed[0]!;
+    throw new BucketlockError(
+      `${failed.length} lock object(s) could not be deleted; the first: ${first.code} ${first.message}: ${first.key}`,
+      {
+        code: "DELETE_FAILED",
+        kind: "unavailable",
+        details: { keys: failed.map((failure) => failure.key) },
+      },
+    );
+  }
+}
+
+function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockError {
+  return new BucketlockError(`${what} may not have been written: ${objectKey}`, {
+    code: "WRITE_UNKNOWN",
+    kind: "unknown",
+    cause: put.outcome === "unknown" ? put.cause : undefined,
+    details: { object: objectKey },
+  });
+}
+
+/** The objects of a ticket of our own. Lives from the first PUT to the delete. */
+export class TicketObjects {
+  readonly #store: Store;
+  readonly #label: string;
+  /** Versions of `-0` and `-1` known to exist, so that nothing stays behind where the store keeps them. */
+  #versions: DeleteTarget[] = [];
+  #versioned = false;
+  /** Some write may have landed without our knowing its version. */
+  #unclear = false;
+
+  constructor(
+    store: Store,
+    readonly key: string,
+    readonly id: string,
+    label: string,
+  ) {
+    this.#store = store;
+    this.#label = label;
+  }
+
+  get mode(): Mode {
+    return parseOwnId(this.id)!.mode;
+  }
+
+  async putDoor(renewal: number, options: CallOptions & { validForMs?: number }): Promise<PutAnswer> {
+    const metadata = { [HOLDER]: this.#label, [RENEWAL]: String(renewal) };
+    // Once each time: a retry that lands late would bring back a sign of life of the dead.
+    return this.#noted(doorKey(this.key, this.id), await this.#put(doorKey(this.key, this.id), metadata, options));
+  }
+
+  async putPlace(options: CallOptions & { validForMs?: number }): Promise<PutAnswer> {
+    return this.#noted(
+      placeKey(this.key, this.id),
+      await this.#put(placeKey(this.key, this.id), { [HOLDER]: this.#label }, options),
+    );
+  }
+
+  async #put(objectKey: string, metadata: Record<string, string>, options: CallOptions): Promise<PutAnswer> {
+    try {
+      return await this.#store.put(objectKey, bodyOf(this.mode), {
+        ...options,
+        metadata,
+        once: true,
+        contentType: "text/plain",
+      });
+    } catch (error) {
+      // An abort or a surprise in mid-flight: it may have landed.
+      this.#unclear = true;
+      throw error;
+    }
+  }
+
+  #noted(objectKey: string, put: PutAnswer): PutAnswer {
+    if (put.outcome === "unknown") this.#unclear = true;
+    if (put.outcome === "stored" && put.versionId !== undefined) {
+      this.#versioned = true;
+      this.#versions.push({ key: objectKey, versionId: put.versionId });
+    }
+    return put;
+  }
+
+  headPlace(options: CallOptions): Promise<HeadAnswer> {
+    return this.#store.head(placeKey(this.key, this.id), options);
+  }
+
+  headDoor(options: CallOptions): Promise<HeadAnswer> {
+    return this.#store.head(doorKey(this.key, this.id), options);
+  }
+
+  /** After a renewal on a store that keeps versions: the versions of `-0` before the newest. Failing is no harm, the next call has them again. */
+  async sweepOldDoors(options: CallOptions): Promise<void> {
+    const doors = this.#versions.filter((version) => version.key === doorKey(this.key, this.id));
+    const old = doors.slice(0, -1);
+    if (old.length === 0) return;
+    await deleteAll(this.#store, old, options);
+    this.#versions = this.#versions.filter((version) => !old.includes(version));
+  }
+
+  /** A ticket found again: its versions are not known. */
+  assumeVersions(): void {
+    this.#unclear = true;
+    this.#versioned = this.#store.features.versions !== "no";
+  }
+
+  /** What to delete so that nothing stays behind, as far as it is known without asking the store. `-1` first. */
+  targets(): DeleteTarget[] {
+    if (this.#versioned && !this.#unclear) {
+      return [...this.#versions].sort((a, b) => (a.key < b.key ? 1 : a.key > b.key ? -1 : 0));
+    }
+    return objectsOf(this.key, this.id);
+  }
+
+  /** Deletes both objects and every version. Deleting twice is harmless. Throws when anything could not be deleted. */
+  async delete(options: CallOptions): Promise<void> {
+    const targets =
+      this.#versioned && this.#unclear
+        ? await versionsOrObjects(this.#store, this.key, this.id, options)
+        : this.targets();
+    await deleteAll(this.#store, targets, options);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The names of a lock's objects: what a ticket is called, and how a listing is read back into tickets.
+ * Pure: no I/O, no clock, no chance. Never ignores an object it does not know; it says ProtocolMismatch.
+ */
+import { BucketlockError, InvalidError, type ListedObject } from "@bucketlock/core";
+
+export type Mode = "exclusive" | "shared";
+
+/** One attempt to get a lock, as one listing shows it. */
+export interface Ticket {
+  readonly id: string;
+  readonly mode: Mode;
+  /** Undefined: a foreign client's ticket, it never expires by itself. */
+  readonly leaseMs: number | undefined;
+  /** Timestamp of `-0`, the doorway and the sign of life, epoch ms. Undefined: not in the listing. */
+  readonly doorMs: number | undefined;
+  /** Timestamp of `-1`, the place in line, epoch ms. Undefined: still choosing. */
+  readonly placeMs: number | undefined;
+}
+
+/** What one LIST (all its pages) showed. */
+export interface View {
+  readonly tickets: readonly Ticket[];
+  /** Highest fencing marker; undefined when the lock has none. */
+  readonly marker: bigint | undefined;
+  readonly serverTimeMs: number | undefined;
+}
+
+export const INFIX = ".lock.";
+// MD5 of "1" and of "0": what an ETag is on a store without KMS encryption (s3func relies on it too).
+const EXCLUSIVE_MD5 = "c4ca4238a0b923820dcc509a6f75849b";
+const SHARED_MD5 = "cfcd208495d565ef66e7dff9f98764da";
+
+const OWN_ID = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\.([xs])\.([1-9]\d{0,9})$/;
+const ENTRY = /^([^-]+)-([01])$/;
+const MARKER = /^token\.([1-9]\d{0,18})$/;
+// The longest name we ever add: ".lock." + ULID + ".x." + ten digits + "-0".
+const ADDED_BYTES = 6 + 26 + 3 + 10 + 2;
+const OBJECT_KEY_MAX_BYTES = 1024;
+
+/** The key of a lock, checked: what every store takes once `.lock.<ticket>` is added. Throws InvalidError. */
+export function lockKey(value: unknown, storePrefixBytes = 0): string {
+  const max = OBJECT_KEY_MAX_BYTES - ADDED_BYTES - storePrefixBytes;
+  if (typeof value !== "string" || value === "")
+    throw new InvalidError("key", "must be a string that is not empty", value);
+  if (!value.isWellFormed()) throw new InvalidError("key", "must be well-formed Unicode", value);
+  if (Buffer.byteLength(value) > max) throw new InvalidError("key", `must be at most ${max} bytes of UTF-8`, value);
+  // A key that holds the infix could be read as a ticket of another lock.
+  if (value.includes(INFIX)) throw new InvalidError("key", `must not contain '${INFIX}'`, value);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
+  if (/[\u0000-\u001f\u007f]/.test(value)) throw new InvalidError("key", "must hold no control character", value);
+  if (value.startsWith("/")) throw new InvalidError("key", "must not start with '/'", value);
+  if (value.includes("//")) throw new InvalidError("key", "must not contain '//' (several stores refuse it)", value);
+  if (value.split("/").some((segment) => segment === "." || segment === "..")) {
+    throw new InvalidError("key", "must have no '.' or '..' between slashes (URL parsers remove them)", value);
+  }
+  return value;
+}
+
+export const prefixOf = (key: string): string => `${key}${INFIX}`;
+export const doorKey = (key: string, id: string): string => `${key}${INFIX}${id}-0`;
+export const placeKey = (key: string, id: string): string => `${key}${INFIX}${id}-1`;
+export const markerKey = (key: string, token: bigint): string => `${key}${INFIX}token.${token}`;
+export const bodyOf = (mode: Mode): string => (mode === "exclusive" ? "1" : "0");
+
+/** `<ULID>.<x or s>.<leaseMs>`: says mode and lease without a further request. */
+export function ticketId(ulid: string, mode: Mode, leaseMs: number): string {
+  return `${ulid}.${mode === "exclusive" ? "x" : "s"}.${leaseMs}`;
+}
+
+export interface OwnId {
+  readonly ulid: string;
+  readonly mode: Mode;
+  readonly leaseMs: number;
+}
+
+/** The parts of an id of this library; undefined for a foreign one. */
+export function parseOwnId(id: string): OwnId | undefined {
+  const match = OWN_ID.exec(id);
+  if (match === null) return undefined;
+  return { ulid: match[1]!, mode: match[2] === "x" ? "exclusive" : "shared", leaseMs: Number(match[3]) };
+}
+
+/** Of a foreign object's ETag. Undefined: the ETag is not the MD5 of `0` or `1` (SSE-KMS), only the body tells. */
+export function modeOfEtag(etag: string | undefined): Mode | undefined {
+  const md5 = etag?.replaceAll('"', "").toLowerCase();
+  if (md5 === EXCLUSIVE_MD5) return "exclusive";
+  return md5 === SHARED_MD5 ? "shared" : undefined;
+}
+
+/** Of a foreign object's body. Anything but `0` and `1` was not written by a lock client. */
+export function modeOfBody(objectKey: string, body: string): Mode {
+  if (body === "1") return "exclusive";
+  if (body === "0") return "shared";
+  throw mismatch(objectKey, "its body is neither 0 nor 1");
+}
+
+export function mismatch(objectKey: string, why: string): BucketlockError {
+  return new BucketlockError(
+    `an object under the lock's prefix is no ticket and no token marker (${why}); use one protocol per prefix: ${objectKey}`,
+    { code: "PROTOCOL_MISMATCH", kind: "corrupt", details: { object: objectKey } },
+  );
+}
+
+/** Foreign ids whose mode the listing does not tell, with the object to GET for it. */
+export function unknownModes(
+  key: string,
+  objects: readonly ListedObject[],
+  known: ReadonlyMap<string, Mode>,
+): Map<string, string> {
+  const ask = new Map<string, string>();
+  for (const object of objects) {
+    const entry = ENTRY.exec(object.key.slice(prefixOf(key).length));
+    if (entry === null || parseOwnId(entry[1]!) !== undefined) continue;
+    const id = entry[1]!;
+    if (modeOfEtag(object.etag) === undefined && !known.has(id)) ask.set(id, object.key);
+  }
+  return ask;
+}
+
+/** A whole listing of the lock's prefix as tickets. Throws ProtocolMismatch naming the object that is neither ticket nor marker. */
+export function readView(
+  key: string,
+  objects: readonly ListedObject[],
+  serverTimeMs: number | undefined,
+  foreignModes: ReadonlyMap<string, Mode>,
+): View {
+  const tickets = new Map<
+    string,
+    { mode: Mode; leaseMs: number | undefined; at: [number | undefined, number | undefined] }
+  >();
+  let marker: bigint | undefined;
+  for (const object of objects) {
+    const rest = object.key.slice(prefixOf(key).length);
+    const token = MARKER.exec(rest);
+    if (token !== null) {
+      const value = BigInt(token[1]!);
+      if (marker === undefined || value > marker) marker = value;
+      continue;
+    }
+    const entry = ENTRY.exec(rest);
+    if (entry === null) {
+      throw mismatch(object.key, rest === "record" ? "it is the record of the conditional protocol" : "unknown name");
+    }
+    const id = entry[1]!;
+    let ticket = tickets.get(id);
+    if (ticket === undefined) {
+      const own = parseOwnId(id);
+      // An unreadable foreign mode (object gone before the GET) counts as exclusive: it can only make us wait.
+      const mode = own?.mode ?? modeOfEtag(object.etag) ?? foreignModes.get(id) ?? "exclusive";
+      ticket = { mode, leaseMs: own?.leaseMs, at: [undefined, undefined] };
+      tickets.set(id, ticket);
+    }
+    ticket.at[entry[2] === "0" ? 0 : 1] = object.lastModifiedMs;
+  }
+  return {
+    tickets: [...tickets].map(([id, t]) => ({
+      id,
+      mode: t.mode,
+      leaseMs: t.leaseMs,
+      doorMs: t.at[0],
+      placeMs: t.at[1],
+    })),
+    marker,
+    serverTimeMs,
+  };
+}
+
+export const conflicts = (a: Mode, b: Mode): boolean => a === "exclusive" || b === "exclusive";
+
+/** order(X) = (timestamp of X's `-1`, X's id), both of one listing. Negative: `a` stands before `b`. */
+export function compareOrder(a: { placeMs: number; id: string }, b: { placeMs: number; id: string }): number {
+  if (a.placeMs !== b.placeMs) return a.placeMs - b.placeMs;
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}

@@ -45,7 +45,8 @@ async function startContainer(): Promise<Server> {
     .start();
   const id = container.getId();
   watch("container", id);
-  const endpoint = `http://${container.getHost()}:${container.getPort()}`;
+  // `localhost` may mean ::1 first, where the engine need not listen.
+  const endpoint = `http://${container.getHost().replace("localhost", "127.0.0.1")}:${container.getPort()}`;
   const handle = (await getContainerRuntimeClient()).container.getById(id);
   let stopped: Promise<unknown> | undefined;
   return {

@@ -1,0 +1,134 @@
+/**
+ * Where the keys of a session come from: given, asked for, or the environment. One question at a time, answers kept until
+ * shortly before they expire. Nothing here ever prints a secret.
+ */
+import { InvalidError, StoreError, show } from "./errors.js";
+import type { SigningCredentials } from "./sigv4.js";
+
+/** The shape of AwsCredentialIdentity, so that every provider of the AWS SDK fits. */
+export interface S3Credentials extends SigningCredentials {
+  /** From then on they are refused. Anything with `getTime()` in epoch ms. */
+  readonly expiration?: { getTime(): number } | undefined;
+}
+
+/** Asked before the first request and again shortly before expiry. May take its time, may fail. */
+export type S3CredentialsProvider = () => Promise<S3Credentials>;
+
+// A request signed with credentials that expire under way is refused.
+const REFRESH_BEFORE_MS = 60_000;
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
+/** Credentials whose secret parts cannot be printed, enumerated or serialised by accident. */
+class KeptCredentials implements SigningCredentials {
+  readonly accessKeyId: string;
+  readonly expiresMs: number | undefined;
+  readonly #secret: string;
+  readonly #token: string | undefined;
+
+  constructor(from: S3Credentials) {
+    this.accessKeyId = secretText("credentials.accessKeyId", from.accessKeyId);
+    this.#secret = secretText("credentials.secretAccessKey", from.secretAccessKey);
+    this.#token =
+      from.sessionToken === undefined ? undefined : secretText("credentials.sessionToken", from.sessionToken);
+    const expiresMs = from.expiration?.getTime();
+    if (expiresMs !== undefined && !Number.isFinite(expiresMs))
+      throw new InvalidError("credentials.expiration", "must be a valid date", show(from.expiration));
+    this.expiresMs = expiresMs;
+  }
+
+  get secretAccessKey(): string {
+    return this.#secret;
+  }
+  get sessionToken(): string | undefined {
+    return this.#token;
+  }
+  toJSON(): object {
+    return { accessKeyId: "[redacted]" };
+  }
+  [INSPECT](): string {
+    return "Credentials [redacted]";
+  }
+}
+
+/** The value itself is never shown, not even a wrong one: it may be half a secret. */
+function secretText(option: string, value: unknown): string {
+  if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return value;
+  throw new InvalidError(
+    option,
+    "must be a string of printable ASCII without spaces, not empty",
+    typeof value === "string" ? `a string of ${value.length}` : typeof value,
+  );
+}
+
+export class CredentialSource {
+  readonly #provider: S3CredentialsProvider | undefined;
+  #kept: KeptCredentials | undefined;
+  #asking: Promise<KeptCredentials> | undefined;
+
+  constructor(from: S3Credentials | S3CredentialsProvider) {
+    if (typeof from === "function") this.#provider = from;
+    else if (typeof from === "object" && from !== null) this.#kept = new KeptCredentials(from);
+    else throw new InvalidError("credentials", "must be an object of keys or a function that answers one", typeof from);
+  }
+
+  /** Can a refused pair be replaced by asking again? */
+  get renewable(): boolean {
+    return this.#provider !== undefined;
+  }
+
+  /** What is at hand without waiting; undefined before the first answer and after expiry. */
+  current(nowMs: number): SigningCredentials | undefined {
+    const kept = this.#kept;
+    return kept && (kept.expiresMs === undefined || kept.expiresMs > nowMs) ? kept : undefined;
+  }
+
+  /** Throws StoreError STORE_BAD_CREDENTIALS when the provider fails or the keys are expired and cannot be renewed. */
+  async resolve(nowMs: number): Promise<SigningCredentials> {
+    const kept = this.#kept;
+    if (kept && (kept.expiresMs === undefined || kept.expiresMs - REFRESH_BEFORE_MS > nowMs)) return kept;
+    if (this.#provider === undefined) {
+      if (kept && kept.expiresMs! > nowMs) return kept;
+      throw new StoreError("the credentials are expired and nothing was given that renews them", {
+        code: "STORE_BAD_CREDENTIALS",
+        kind: "denied",
+      });
+    }
+    this.#asking ??= this.#ask(this.#provider).finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  /** The server refused them: ask again next time. */
+  forget(): void {
+    if (this.renewable) this.#kept = undefined;
+  }
+
+  async #ask(provider: S3CredentialsProvider): Promise<KeptCredentials> {
+    let given: S3Credentials;
+    try {
+      given = await provider();
+    } catch (cause) {
+      throw new StoreError("the credentials provider failed", { code: "STORE_BAD_CREDENTIALS", kind: "denied", cause });
+    }
+    this.#kept = new KeptCredentials(given);
+    return this.#kept;
+  }
+
+  toJSON(): object {
+    return {};
+  }
+}
+
+/** AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where set, AWS_SESSION_TOKEN. Throws InvalidError naming the variable that is missing. */
+export function credentialsFromEnv(env: Readonly<Record<string, string | undefined>>): S3Credentials {
+  for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) {
+    if (!env[name]) throw new InvalidError(name, "must be set in the environment", undefined);
+  }
+  const token = env.AWS_SESSION_TOKEN;
+  return {
+    accessKeyId: env.AWS_ACCESS_KEY_ID!,
+    secretAccessKey: env.AWS_SECRET_ACCESS_KEY!,
+    ...(token ? { sessionToken: token } : {}),
+  };
+}

@@ -1,0 +1,217 @@
+/**
+ * One HTTP request and its answer: the only file that knows undici. It keeps connections, holds limits and gives every
+ * socket back (a body is read to its end or its connection destroyed). It never retries, never follows a redirect, never
+ * looks into a body and never throws away the question whether anything was sent.
+ *
+ * undici's own timers are off or only a backstop: above one second they are coarse (about half a second). Its `signal` is
+ * not used either: it does not end a request that still waits for a connection.
+ */
+import type { Pool } from "undici";
+import type { Clock } from "./clock.js";
+import type { Pair } from "./uri.js";
+
+export interface HttpSettings {
+  readonly clock: Clock;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** Limit for getting a connection, in ms. */
+  readonly connectMs: number;
+}
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** Encoded, with the query. Sent as it is. */
+  readonly path: string;
+  readonly headers: readonly Pair[];
+  readonly body?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Limit from sending to the first byte of the answer, in ms. */
+  readonly headersMs: number;
+  /** Limit for everything, in ms. */
+  readonly totalMs: number;
+  /** A longer body is a fault; of an error answer, only its start is kept. */
+  readonly maxBodyBytes: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** First value of a header given twice (versitygw sends two x-amz-request-id). Name in lower case. */
+  header(name: string): string | undefined;
+  /** Names in lower case. */
+  readonly headerNames: readonly string[];
+  readonly body: Uint8Array;
+}
+
+/** No answer. The caller's own abort reason is thrown as it is instead. */
+export class HttpFault extends Error {
+  readonly why: "timeout" | "unreachable" | "disconnected" | "too long" | "closed";
+  /** False: proven that not a byte was sent. */
+  readonly sent: boolean;
+  constructor(why: HttpFault["why"], sent: boolean, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.why = why;
+    this.sent = sent;
+  }
+}
+
+const ERROR_BODY_MAX_BYTES = 64 * 1024;
+// Shorter than the 5 s after which many servers close an idle connection: a request written to a connection that the
+// server is closing may or may not have been carried out. A server's own hint (Keep-Alive: timeout=) is honoured, less
+// 2 s because undici checks by half seconds.
+const IDLE_MS = 4_000;
+const IDLE_MAX_MS = 20_000;
+const IDLE_MARGIN_MS = 2_000;
+
+export class HttpClient {
+  readonly #settings: HttpSettings;
+  readonly #underWay = new Set<(fault: HttpFault) => void>();
+  #pool: Promise<Pool> | undefined;
+  #closed = false;
+
+  constructor(settings: HttpSettings) {
+    this.#settings = settings;
+  }
+
+  /** Throws HttpFault, or the signal's reason. When it returns, the body is complete. */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    request.signal?.throwIfAborted();
+    if (this.#closed) throw closedFault(false);
+    this.#pool ??= this.#open();
+    const pool = await this.#pool;
+    request.signal?.throwIfAborted();
+    if (this.#closed) throw closedFault(false);
+    return new Promise((resolve, reject) => this.#dispatch(pool, request, resolve, reject));
+  }
+
+  /** Ends what is under way (as HttpFault `closed`) and every connection. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const end of [...this.#underWay]) end(closedFault(true));
+    const pool = await this.#pool?.catch(() => undefined);
+    if (pool && !pool.destroyed) await pool.destroy(null);
+  }
+
+  async #open(): Promise<Pool> {
+    const { Pool } = await import("undici");
+    const { origin, connectMs } = this.#settings;
+    return new Pool(origin, {
+      // One request at a time per connection: with more, undici itself would send some of them again.
+      pipelining: 1,
+      // The backstop that gives the socket back when our own, finer limit has ended the request.
+      connect: { timeout: Math.ceil(connectMs) + 1_000 },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+      keepAliveMaxTimeout: IDLE_MAX_MS,
+      keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
+    });
+  }
+
+  #dispatch(
+    pool: Pool,
+    request: HttpRequest,
+    resolve: (answer: HttpAnswer) => void,
+    reject: (reason: unknown) => void,
+  ): void {
+    const { clock, connectMs } = this.#settings;
+    const { signal } = request;
+    let abort: ((reason: Error) => void) | undefined;
+    let ended = false;
+    let status = 0;
+    let headers: Readonly<Record<string, string | string[] | undefined>> = {};
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+
+    const settle = (): boolean => {
+      if (ended) return false;
+      ended = true;
+      stopPhase();
+      stopTotal();
+      signal?.removeEventListener("abort", onAbort);
+      this.#underWay.delete(onClose);
+      return true;
+    };
+    const fail = (reason: unknown) => {
+      if (!settle()) return;
+      reject(reason);
+      abort?.(new Error("ended by the caller"));
+    };
+    const succeed = () => {
+      if (settle()) resolve(answerOf(status, headers, chunks, length));
+    };
+    const timedOut = (stage: string, limitMs: number) => () =>
+      fail(new HttpFault("timeout", abort !== undefined, `no ${stage} within the limit of ${Math.round(limitMs)} ms`));
+    const onAbort = () => fail(signal!.reason);
+    const onClose = (fault: HttpFault) => fail(new HttpFault(fault.why, abort !== undefined, fault.message));
+
+    const stopTotal = clock.after(request.totalMs, timedOut("complete answer", request.totalMs));
+    let stopPhase = clock.after(connectMs, timedOut("connection", connectMs));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#underWay.add(onClose);
+
+    const names: Record<string, string> = {};
+    for (const [name, value] of request.headers) names[name] = value;
+    try {
+      pool.dispatch(
+        // `reset: false`: without it undici closes the connection after every HEAD.
+        { method: request.method, path: request.path, headers: names, body: request.body ?? null, reset: false },
+        {
+          onRequestStart(controller) {
+            // Called when a connection is there, before a byte of this request is written.
+            if (ended) return controller.abort(new Error("ended by the caller"));
+            abort = (reason) => controller.abort(reason);
+            stopPhase();
+            stopPhase = clock.after(request.headersMs, timedOut("answer", request.headersMs));
+          },
+          onResponseStart(_controller, code, given) {
+            if (code < 200 || ended) return;
+            stopPhase();
+            status = code;
+            headers = given;
+          },
+          onResponseData(_controller, chunk) {
+            if (ended) return;
+            const isError = status >= 300;
+            const max = isError ? ERROR_BODY_MAX_BYTES : request.maxBodyBytes;
+            chunks.push(length + chunk.length > max ? chunk.subarray(0, max - length) : chunk);
+            length += chunk.length;
+            if (length <= max) return;
+            length = max;
+            if (!isError) return fail(new HttpFault("too long", true, `the body is longer than ${max} bytes`));
+            succeed();
+            abort?.(new Error("the rest is not wanted"));
+          },
+          onResponseEnd: succeed,
+          onResponseError(_controller, cause) {
+            const sent = abort !== undefined;
+            const fact = sent ? "the connection broke before the answer was complete" : "no connection";
+            fail(new HttpFault(sent ? "disconnected" : "unreachable", sent, fact, cause));
+          },
+        },
+      );
+    } catch (cause) {
+      fail(new HttpFault("unreachable", false, "the request could not be started", cause));
+    }
+  }
+}
+
+function closedFault(sent: boolean): HttpFault {
+  return new HttpFault("closed", sent, "the session is closed");
+}
+
+function answerOf(
+  status: number,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  chunks: readonly Uint8Array[],
+  length: number,
+): HttpAnswer {
+  return {
+    status,
+    header(name) {
+      const value = headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    headerNames: Object.keys(headers),
+    body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length),
+  };
+}

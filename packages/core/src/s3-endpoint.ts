@@ -1,0 +1,81 @@
+/**
+ * Where a bucket is: host, path and style. Pure. It never connects, and refuses addresses that would leak credentials or
+ * be rewritten on the way.
+ */
+import { InvalidError } from "./errors.js";
+import { text } from "./options.js";
+import { encodePath } from "./uri.js";
+
+export interface S3EndpointSettings {
+  /** Such as `https://s3.eu-central-1.amazonaws.com` or `http://127.0.0.1:9000`. Default: AWS in `region`. */
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  /** `host/bucket/key` instead of `bucket.host/key`. Default: true for every endpoint but AWS. */
+  readonly forcePathStyle?: boolean | undefined;
+}
+
+export class S3Endpoint {
+  readonly region: string;
+  readonly bucket: string;
+  /** Scheme, host and port, for the connection. */
+  readonly origin: string;
+  /** As in the Host header and in the signature. */
+  readonly host: string;
+  readonly #base: string;
+
+  constructor(settings: S3EndpointSettings) {
+    this.region = regionName(settings.region);
+    this.bucket = bucketName(settings.bucket);
+    const url = endpointUrl(settings.endpoint ?? `https://s3.${this.region}.amazonaws.com`);
+    const isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
+    // A dot in the bucket would not match the wildcard certificate of the virtual host.
+    const fits = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
+    const pathStyle = settings.forcePathStyle ?? (!isAws || !fits);
+    if (!pathStyle && !fits)
+      throw new InvalidError("bucket", "must be of a-z, 0-9 and - to be part of a host name", this.bucket);
+    this.host = pathStyle ? url.host : `${this.bucket}.${url.host}`;
+    this.origin = `${url.protocol}//${this.host}`;
+    const base = url.pathname.replace(/\/+$/, "");
+    this.#base = pathStyle ? `${base}/${this.bucket}` : base;
+  }
+
+  /** The encoded path of an object, or of the bucket itself. */
+  path(key?: string): string {
+    if (key === undefined) return this.#base === "" ? "/" : this.#base;
+    return `${this.#base}/${encodePath(key)}`;
+  }
+}
+
+function endpointUrl(value: unknown): URL {
+  const given = text("endpoint", value);
+  let url: URL;
+  try {
+    url = new URL(given);
+  } catch {
+    // The value is not shown: it may hold a password.
+    throw new InvalidError("endpoint", "must be a URL such as https://host:port", "something else");
+  }
+  if (url.username !== "" || url.password !== "")
+    throw new InvalidError("endpoint", "must not hold credentials (pass them as `credentials`)", "a URL with them");
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new InvalidError("endpoint", "must begin with http:// or https://", url.protocol);
+  if (url.search !== "" || url.hash !== "")
+    throw new InvalidError("endpoint", "must have no query and no fragment", `${url.origin}${url.pathname}?...`);
+  return url;
+}
+
+function regionName(value: unknown): string {
+  const region = text("region", value);
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(region))
+    throw new InvalidError("region", "must be of letters, digits and -, such as us-east-1", region);
+  return region;
+}
+
+/** S3 "bucket naming rules"; older buckets and other servers allow capitals, `_` and up to 255 characters. */
+function bucketName(value: unknown): string {
+  const bucket = text("bucket", value);
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/.test(bucket) || bucket.includes(".."))
+    throw new InvalidError("bucket", "must be 3 to 255 letters, digits, '.', '-' or '_'", bucket);
+  return bucket;
+}

@@ -1,0 +1,346 @@
+/**
+ * From a described request to its outcome: sign, send, classify, and again where that is allowed and there is time. The
+ * only path to the server. It decides nothing about what an answer means (classify) or how long to wait (backoff).
+ */
+import { DEFAULT_BACKOFF, nextWaitMs, retryAfterMs } from "./backoff.js";
+import {
+  type Asked,
+  classify,
+  classifySilence,
+  classifyUnreadable,
+  type Said,
+  type StoreCode,
+  type Verdict,
+} from "./classify.js";
+import { type Clock, parseInstantMs } from "./clock.js";
+import type { CredentialSource } from "./credentials.js";
+import type { StoreError } from "./errors.js";
+import type { Random } from "./random.js";
+import { type HttpAnswer, type HttpClient, HttpFault } from "./request.js";
+import type { S3Endpoint } from "./s3-endpoint.js";
+import { type Note, storeError, unclear } from "./s3-errors.js";
+import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
+import { type HostTime, ServerClock } from "./server-clock.js";
+import { EMPTY_SHA256, type Signer, type SigningCredentials, sha256Hex, UNSIGNED_PAYLOAD } from "./sigv4.js";
+import type { Condition } from "./store.js";
+import { canonicalQuery, type Pair } from "./uri.js";
+import { XmlFault, XmlReader } from "./xml.js";
+
+/** What happened on the way, for logs and traces. Never holds a secret. */
+export type S3Event =
+  | {
+      readonly type: "request";
+      readonly request: S3RequestName;
+      readonly key?: string | undefined;
+      readonly status?: number | undefined;
+      readonly code?: StoreCode | undefined;
+      readonly tries: number;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: "retry";
+      readonly request: S3RequestName;
+      readonly key?: string | undefined;
+      readonly code: StoreCode;
+      readonly tries: number;
+      readonly waitMs: number;
+    };
+
+/** One request, described. */
+export interface S3Ask {
+  readonly request: S3RequestName;
+  readonly key?: string | undefined;
+  readonly query?: readonly Pair[] | undefined;
+  readonly headers?: readonly Pair[] | undefined;
+  readonly body?: Uint8Array | undefined;
+  readonly condition?: Condition | undefined;
+  readonly once?: boolean | undefined;
+  readonly validForMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+}
+
+/** `value` is what `read` made of the body. */
+export type S3Outcome<T> =
+  | {
+      readonly outcome: "done";
+      readonly answer: HttpAnswer;
+      readonly value: T;
+      readonly serverTimeMs: number | undefined;
+    }
+  | { readonly outcome: "absent" | "conflict"; readonly serverTimeMs: number | undefined }
+  | { readonly outcome: "unknown"; readonly cause: StoreError; readonly serverTimeMs: number | undefined };
+
+export interface ExchangeParts {
+  readonly http: HttpClient;
+  readonly endpoint: S3Endpoint;
+  readonly signer: Signer;
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Limit from sending to the first byte of an answer of a request that may be sent again, in ms. */
+  readonly headersMs: number;
+  readonly maxTries: number;
+  readonly onEvent?: ((event: S3Event) => void) | undefined;
+}
+
+type Try<T> =
+  | { readonly done: S3Outcome<T> & { outcome: "done" } }
+  | { readonly verdict: Verdict; readonly note: Note };
+
+// X-Amz-Date is cut to whole seconds, and the estimate of the server's clock is off by up to its own uncertainty.
+const DATE_STEP_MS = 1_000;
+const EXPIRES_MAX_S = 604_800;
+const SKEW_OF_HEAD_MS = 10 * 60_000;
+
+export class S3Exchange {
+  readonly #parts: ExchangeParts;
+  readonly #serverClock = new ServerClock();
+  #reader: Promise<XmlReader> | undefined;
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts;
+  }
+
+  /** The server's clock as well as it is known, in epoch ms; the host's own until the first answer. */
+  serverNowMs(): number {
+    const now = this.#now();
+    return now.wallMs + (this.#serverClock.estimate(now)?.offsetMs ?? 0);
+  }
+
+  /**
+   * Carries the request out. Throws StoreError for what is certainly refused or cannot be read, the signal's reason as it
+   * is. A write that may have landed is `unknown` where its shape says so.
+   */
+  async call<T>(ask: S3Ask, read: (answer: HttpAnswer, xml: XmlReader) => T, needsXml: boolean): Promise<S3Outcome<T>> {
+    const { clock, random, maxTries, credentials, endpoint } = this.#parts;
+    const startMs = clock.monotonicMs();
+    const shape = S3_REQUESTS[ask.request];
+    const remedied = new Set<string>();
+    let landed = false;
+    for (let tries = 1; ; tries++) {
+      const tried = await this.#try(ask, startMs, read, needsXml);
+      if ("done" in tried) {
+        this.#emit(ask, startMs, tries, tried.done.answer.status, undefined);
+        return tried.done;
+      }
+      const { verdict, note } = tried;
+      const { serverTimeMs } = note;
+      if (verdict.verdict === "done") throw new Error("a done try without an answer");
+      if (verdict.verdict === "absent" || verdict.verdict === "conflict") {
+        this.#emit(ask, startMs, tries, note.status, undefined);
+        if (verdict.verdict === "absent" && !shape.mayBeAbsent)
+          throw storeError(ask, this.#parts.endpoint, "STORE_REFUSED", note, tries);
+        return { outcome: verdict.verdict, serverTimeMs };
+      }
+      landed ||= verdict.verdict === "unclear" || (verdict.verdict === "again" && verdict.landed);
+      let waitMs: number | undefined;
+      if (verdict.verdict === "again" && tries < maxTries) {
+        const remainingMs = ask.timeoutMs - (clock.monotonicMs() - startMs);
+        if (verdict.remedy === "wait") {
+          waitMs = nextWaitMs({
+            tries,
+            chance: random.float(),
+            remainingMs,
+            retryAfterMs: note.retryAfterMs,
+            settings: DEFAULT_BACKOFF,
+          });
+        } else if (!remedied.has(verdict.remedy) && remainingMs > 0) {
+          // Once each: the clock was corrected by the very answer that complained; other credentials are asked for.
+          remedied.add(verdict.remedy);
+          if (verdict.remedy === "clock") waitMs = 0;
+          else if (credentials.renewable) waitMs = 0;
+          if (verdict.remedy === "credentials") credentials.forget();
+        }
+      }
+      if (waitMs === undefined) {
+        this.#emit(ask, startMs, tries, note.status, verdict.code);
+        const error = storeError(ask, endpoint, verdict.code, note, tries);
+        if (landed && shape.unknownIs === "outcome") return { outcome: "unknown", cause: unclear(error), serverTimeMs };
+        throw error;
+      }
+      this.#parts.onEvent?.({ type: "retry", request: ask.request, key: ask.key, code: verdict.code, tries, waitMs });
+      if (waitMs > 0) await clock.sleep(waitMs, { signal: ask.signal });
+    }
+  }
+
+  async #try<T>(
+    ask: S3Ask,
+    startMs: number,
+    read: (answer: HttpAnswer, xml: XmlReader) => T,
+    needsXml: boolean,
+  ): Promise<Try<T>> {
+    const { clock, http, headersMs } = this.#parts;
+    const shape = S3_REQUESTS[ask.request];
+    const asked = askedOf(ask);
+    const remainingMs = () => ask.timeoutMs - (clock.monotonicMs() - startMs);
+    const silent = (why: HttpFault["why"], sent: boolean, cause: unknown, fact: string): Try<T> => {
+      if (why === "closed" && !sent) return { verdict: { verdict: "refused", code: "STORE_CLOSED" }, note: { fact } };
+      if (why === "closed") return { verdict: { verdict: "unclear", code: "STORE_CLOSED" }, note: { fact } };
+      return { verdict: classifySilence({ why, sent }, asked), note: { cause, fact } };
+    };
+    ask.signal?.throwIfAborted();
+    const credentials = await this.#credentials(ask, remainingMs());
+    if (credentials === undefined || remainingMs() <= 0)
+      return silent("timeout", false, undefined, `nothing was sent within the limit of ${ask.timeoutMs} ms`);
+
+    const sentAt = this.#now();
+    const { path, headers } = this.#sign(ask, credentials, sentAt);
+    let answer: HttpAnswer;
+    try {
+      const totalMs = remainingMs();
+      answer = await http.send({
+        method: shape.method,
+        path,
+        headers,
+        body: ask.body,
+        signal: ask.signal,
+        // What is never sent again waits for its answer as long as it may.
+        headersMs: asked.once ? totalMs : Math.min(headersMs, totalMs),
+        totalMs,
+        maxBodyBytes: shape.maxBodyBytes,
+      });
+    } catch (fault) {
+      if (!(fault instanceof HttpFault)) throw fault;
+      return silent(fault.why, fault.sent, fault.cause, fault.message);
+    }
+
+    const serverTimeMs = parseInstantMs(answer.header("date"));
+    if (serverTimeMs !== undefined) this.#serverClock.observe(serverTimeMs, sentAt, this.#now());
+    let said = await this.#said(answer, shape.method);
+    if (shape.method === "HEAD" && answer.status === 403 && serverTimeMs !== undefined) {
+      // HEAD has no body to say why; a clock that is this far off is reason enough.
+      if (Math.abs(serverTimeMs - sentAt.wallMs) > SKEW_OF_HEAD_MS)
+        said = { code: "RequestTimeTooSkewed", message: "" };
+    }
+    const note: Note = {
+      status: answer.status,
+      said,
+      requestId: answer.header("x-amz-request-id"),
+      region: answer.header("x-amz-bucket-region"),
+      location: answer.status >= 300 && answer.status < 400 ? answer.header("location") : undefined,
+      serverTimeMs,
+      skewMs: serverTimeMs === undefined ? undefined : serverTimeMs - sentAt.wallMs,
+      retryAfterMs: retryAfterMs(answer.header("retry-after"), serverTimeMs, parseInstantMs),
+    };
+    const verdict = classify(answer.status, said, asked);
+    if (verdict.verdict !== "done") return { verdict, note };
+    try {
+      const value = read(answer, needsXml ? await this.#xml() : (undefined as never));
+      return { done: { outcome: "done", answer, value, serverTimeMs } };
+    } catch (fault) {
+      if (!(fault instanceof XmlFault)) throw fault;
+      return { verdict: classifyUnreadable(fault.why, asked), note: { ...note, fact: fault.message } };
+    }
+  }
+
+  /** Undefined: the limit passed while the provider thought about it. */
+  async #credentials(ask: S3Ask, remainingMs: number): Promise<SigningCredentials | undefined> {
+    const { credentials, clock } = this.#parts;
+    const nowMs = this.serverNowMs();
+    const { signal } = ask;
+    const resolving = credentials.resolve(nowMs);
+    if (!credentials.renewable) return resolving;
+    let stop = () => {};
+    let onAbort = () => {};
+    try {
+      return await Promise.race([
+        resolving,
+        new Promise<undefined>((resolve, reject) => {
+          stop = clock.after(remainingMs, () => resolve(undefined));
+          onAbort = () => reject(signal!.reason);
+          signal?.addEventListener("abort", onAbort, { once: true });
+        }),
+      ]);
+    } finally {
+      stop();
+      signal?.removeEventListener("abort", onAbort);
+      // When the race was lost, a late failure of the provider is nobody's.
+      resolving.catch(() => {});
+    }
+  }
+
+  #sign(ask: S3Ask, credentials: SigningCredentials, at: HostTime): { path: string; headers: readonly Pair[] } {
+    const { endpoint, signer } = this.#parts;
+    const shape = S3_REQUESTS[ask.request];
+    const path = endpoint.path(shape.target === "object" ? ask.key! : undefined);
+    const query = [...shape.query, ...(ask.query ?? [])];
+    const headers: Pair[] = [["host", endpoint.host], ...(ask.headers ?? [])];
+    if (ask.condition) {
+      headers.push("absent" in ask.condition ? ["if-none-match", "*"] : ["if-match", ask.condition.etag]);
+    }
+    const estimate = this.#serverClock.estimate(at);
+    const nowMs = at.wallMs + (estimate?.offsetMs ?? 0);
+    const request = { method: shape.method, path, query, headers };
+    // Before the first answer the server's clock is unknown, and a short life could be over before it begins: the header
+    // form (15 minutes) is used then.
+    if (ask.validForMs !== undefined && estimate !== undefined) {
+      const allowedMs = ask.validForMs + DATE_STEP_MS + Math.min(estimate.uncertaintyMs, DATE_STEP_MS);
+      const expiresS = Math.min(Math.max(Math.ceil(allowedMs / 1000), 1), EXPIRES_MAX_S);
+      const signed = signer.signQuery({ ...request, payloadHash: UNSIGNED_PAYLOAD }, credentials, nowMs, expiresS);
+      return { path: `${path}?${signed}`, headers };
+    }
+    const payloadHash = ask.body === undefined ? EMPTY_SHA256 : sha256Hex(ask.body);
+    const signed = signer.signHeaders({ ...request, payloadHash }, credentials, nowMs);
+    return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: signed };
+  }
+
+  /** What the body says, of every answer that is no plain success. */
+  async #said(answer: HttpAnswer, method: string): Promise<Said> {
+    const isHtml = /^\s*text\/html\b/i.test(answer.header("content-type") ?? "");
+    if (method === "HEAD") return isHtml && answer.status >= 400 ? "page" : "none";
+    if (answer.status >= 200 && answer.status < 300) {
+      // An object may be a page, so GET is not judged by that; of the others a few bytes tell.
+      if (method === "GET" || answer.body.length === 0) return "none";
+      if (isHtml) return "page";
+      if (!looksLikeError(answer.body)) return "none";
+    }
+    if (answer.body.length === 0) return "none";
+    try {
+      return (await this.#xml()).error(answer.body) ?? "foreign";
+    } catch (fault) {
+      if (!(fault instanceof XmlFault)) throw fault;
+      return fault.why === "html" ? "page" : fault.why === "cut" ? "cut" : "foreign";
+    }
+  }
+
+  #xml(): Promise<XmlReader> {
+    // Loaded with the first answer that needs it: a program that only imports this package does not pay.
+    this.#reader ??= import("fast-xml-parser").then((engine) => new XmlReader(engine));
+    return this.#reader;
+  }
+
+  #now(): HostTime {
+    const { clock } = this.#parts;
+    return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+  }
+
+  #emit(ask: S3Ask, startMs: number, tries: number, status: number | undefined, code: StoreCode | undefined): void {
+    const { onEvent, clock } = this.#parts;
+    onEvent?.({
+      type: "request",
+      request: ask.request,
+      key: ask.key,
+      status,
+      code,
+      tries,
+      durationMs: clock.monotonicMs() - startMs,
+    });
+  }
+}
+
+function askedOf(ask: S3Ask): Asked {
+  const { method, target } = S3_REQUESTS[ask.request];
+  const condition = ask.condition === undefined ? undefined : "absent" in ask.condition ? "absent" : "etag";
+  return {
+    method,
+    target,
+    condition,
+    once: ask.once === true || condition !== undefined,
+    expires: ask.validForMs !== undefined,
+  };
+}
+
+function looksLikeError(body: Uint8Array): boolean {
+  return /^\s*(?:<\?xml[^>]*>)?\s*<Error[\s>]/.test(Buffer.from(body.subarray(0, 256)).toString("latin1"));
+}

@@ -1,0 +1,425 @@
+/**
+ * An authenticated conversation with one bucket: the S3 verbs that a lock needs, each with typed options and answers.
+ * It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
+ */
+import { createHash } from "node:crypto";
+import { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from "./call-checks.js";
+import { type Clock, parseInstantMs, systemClock } from "./clock.js";
+import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
+import { InvalidError, StoreError } from "./errors.js";
+import { durationMs, integer, objectKey } from "./options.js";
+import { type Random, systemRandom } from "./random.js";
+import { type HttpAnswer, HttpClient } from "./request.js";
+import { S3Endpoint } from "./s3-endpoint.js";
+import { type S3Ask, type S3Event, S3Exchange, type S3Outcome } from "./s3-exchange.js";
+import { listPages } from "./s3-listing.js";
+import { deleteEach, deleteInOne } from "./s3-multi-delete.js";
+import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
+import { S3Store } from "./s3-store.js";
+import { Signer, UNSIGNED_PAYLOAD } from "./sigv4.js";
+import type {
+  CallOptions,
+  DeleteAnswer,
+  DeleteManyAnswer,
+  DeleteTarget,
+  GetAnswer,
+  HeadAnswer,
+  ListOptions,
+  ListPage,
+  ObjectFacts,
+  PutAnswer,
+  PutOptions,
+  Store,
+  VersionPage,
+} from "./store.js";
+import type { Pair } from "./uri.js";
+import type { XmlReader } from "./xml.js";
+
+export interface S3SessionOptions {
+  /** Such as `https://host:port`. Default: AWS in `region`. Never with credentials in it. */
+  readonly endpoint?: string | undefined;
+  /** Such as `eu-central-1`. Many servers other than AWS take any; `us-east-1` is the usual one. */
+  readonly region: string;
+  readonly bucket: string;
+  readonly credentials: S3Credentials | S3CredentialsProvider;
+  /** `host/bucket/key` instead of `bucket.host/key`. Default: true for every endpoint but AWS. */
+  readonly forcePathStyle?: boolean | undefined;
+  /** Limit of a call that brings none, its tries included, in ms. Default 10 000. */
+  readonly timeoutMs?: number | undefined;
+  /** Limit for getting a connection, in ms. Default 3000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Limit of one try until the answer begins, in ms. What is sent only once waits for the whole limit. Default 5000. */
+  readonly headersTimeoutMs?: number | undefined;
+  /** Default 5. */
+  readonly maxTries?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  /** Called for every request and retry, synchronously. What it throws is thrown into the call. */
+  readonly onEvent?: ((event: S3Event) => void) | undefined;
+}
+
+export interface PresignOptions {
+  readonly key?: string | undefined;
+  readonly versionId?: string | undefined;
+  /** From now on, in ms; whole seconds, 1000 to 604 800 000. Default 60 000. */
+  readonly expiresMs?: number | undefined;
+  /** Bound to the URL: whoever uses it must send exactly these. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A session for one bucket. Nothing is sent and no socket opened before the first call. Throws InvalidError naming the option. */
+export function openS3Session(options: S3SessionOptions): S3Session {
+  return new S3Session(options);
+}
+
+export class S3Session {
+  readonly bucket: string;
+  readonly region: string;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  readonly #endpoint: S3Endpoint;
+  readonly #http: HttpClient;
+  readonly #exchange: S3Exchange;
+  readonly #signer: Signer;
+  readonly #credentials: CredentialSource;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  // What this server turned out not to have.
+  #hasVersions = true;
+  #hasMultiDelete = true;
+
+  constructor(options: S3SessionOptions) {
+    if (typeof options !== "object" || options === null)
+      throw new InvalidError("options", "must be an object", options);
+    this.#endpoint = new S3Endpoint(options);
+    this.bucket = this.#endpoint.bucket;
+    this.region = this.#endpoint.region;
+    this.origin = this.#endpoint.origin;
+    this.#clock = options.clock ?? systemClock;
+    this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
+    this.#credentials = new CredentialSource(options.credentials);
+    this.#signer = new Signer({ region: this.region, service: "s3" });
+    this.#http = new HttpClient({
+      clock: this.#clock,
+      origin: this.origin,
+      connectMs: durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 }),
+    });
+    this.#exchange = new S3Exchange({
+      http: this.#http,
+      endpoint: this.#endpoint,
+      signer: this.#signer,
+      credentials: this.#credentials,
+      clock: this.#clock,
+      random: options.random ?? systemRandom,
+      headersMs: durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 }),
+      maxTries: integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 }),
+      onEvent: options.onEvent,
+    });
+  }
+
+  /**
+   * From AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION or AWS_DEFAULT_REGION,
+   * AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, BUCKETLOCK_BUCKET. What `options` names wins over the environment. Throws
+   * InvalidError naming the variable that is missing.
+   */
+  static fromEnv(
+    options: Partial<S3SessionOptions> = {},
+    env: Readonly<Record<string, string | undefined>> = process.env,
+  ): S3Session {
+    // An empty variable counts as absent, as in the AWS tools.
+    const first = (...names: string[]) => names.map((name) => env[name]).find((value) => value);
+    const endpoint = options.endpoint ?? first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
+    const region = options.region ?? first("AWS_REGION", "AWS_DEFAULT_REGION") ?? (endpoint ? "us-east-1" : undefined);
+    if (region === undefined) throw new InvalidError("AWS_REGION", "must be set in the environment", undefined);
+    const bucket = options.bucket ?? first("BUCKETLOCK_BUCKET");
+    if (bucket === undefined) throw new InvalidError("BUCKETLOCK_BUCKET", "must be set in the environment", undefined);
+    return new S3Session({
+      ...options,
+      endpoint,
+      region,
+      bucket,
+      credentials: options.credentials ?? credentialsFromEnv(env),
+    });
+  }
+
+  /** The store port over this session. Closing the store closes the session. */
+  store(options: { readonly prefix?: string | undefined } = {}): Store {
+    return new S3Store(this, options.prefix ?? "");
+  }
+
+  /** Writes an object. Throws StoreError only for what certainly was not stored. */
+  async putObject(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<PutAnswer> {
+    checkPut(key, body, options);
+    const headers: Pair[] = [["content-type", options.contentType ?? "application/octet-stream"]];
+    for (const [name, value] of Object.entries(options.metadata ?? {})) headers.push([`x-amz-meta-${name}`, value]);
+    const outcome = await this.#call(options, {
+      request: "putObject",
+      key,
+      headers,
+      body: typeof body === "string" ? Buffer.from(body) : body,
+      condition: options.condition,
+      once: options.once,
+      validForMs:
+        options.validForMs === undefined ? undefined : durationMs("validForMs", options.validForMs, { min: 1 }),
+    });
+    const { serverTimeMs } = outcome;
+    switch (outcome.outcome) {
+      case "conflict":
+        return { outcome: "conflict", serverTimeMs };
+      case "done": {
+        const { etag, versionId } = factsOf(outcome.answer);
+        return { outcome: "stored", etag, versionId, serverTimeMs };
+      }
+      case "unknown":
+        return { outcome: "unknown", cause: outcome.cause, serverTimeMs };
+      default:
+        throw new Error(`a PUT cannot be ${outcome.outcome}`);
+    }
+  }
+
+  /** Reads a whole object, up to 256 MiB. */
+  async getObject(
+    key: string,
+    options: CallOptions & { readonly versionId?: string | undefined } = {},
+  ): Promise<GetAnswer> {
+    const outcome = await this.#call(options, {
+      request: "getObject",
+      key: objectKey("key", key),
+      query: versionQuery(options),
+    });
+    const { serverTimeMs } = outcome;
+    if (outcome.outcome !== "done") return { found: false, serverTimeMs };
+    return { found: true, ...factsOf(outcome.answer), body: outcome.answer.body, serverTimeMs };
+  }
+
+  async headObject(
+    key: string,
+    options: CallOptions & { readonly versionId?: string | undefined } = {},
+  ): Promise<HeadAnswer> {
+    const outcome = await this.#call(options, {
+      request: "headObject",
+      key: objectKey("key", key),
+      query: versionQuery(options),
+    });
+    const { serverTimeMs } = outcome;
+    if (outcome.outcome !== "done") return { found: false, serverTimeMs };
+    return { found: true, ...factsOf(outcome.answer), serverTimeMs };
+  }
+
+  /**
+   * Pages in byte order of the keys (ListObjectsV2). The time limit counts for each page. Throws StoreError
+   * STORE_CORRUPT_ANSWER rather than end early or never.
+   */
+  async *listObjects(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage, void, void> {
+    const pageSize = checkList(prefix, options);
+    const pages = listPages(prefix, (position) => {
+      const query: Pair[] = [
+        ["prefix", prefix],
+        ["max-keys", String(pageSize)],
+      ];
+      if (position !== undefined) query.push(["continuation-token", position]);
+      return this.#read(options, { request: "listObjects", query }, (answer, xml) => {
+        const { objects, nextToken } = xml.objects(answer.body);
+        return { entries: objects, next: nextToken };
+      });
+    });
+    for await (const { entries, serverTimeMs } of pages) yield { objects: entries, serverTimeMs };
+  }
+
+  /** Every version and delete marker. Where the server has no such request (501), the objects, as LIST shows them. */
+  async *listObjectVersions(prefix: string, options: ListOptions = {}): AsyncGenerator<VersionPage, void, void> {
+    const pageSize = checkList(prefix, options);
+    if (this.#hasVersions) {
+      const pages = listPages(prefix, (position) => {
+        const query: Pair[] = [
+          ["prefix", prefix],
+          ["max-keys", String(pageSize)],
+        ];
+        if (position !== undefined) {
+          const { key, versionId } = JSON.parse(position) as { key: string; versionId?: string };
+          query.push(["key-marker", key]);
+          if (versionId !== undefined) query.push(["version-id-marker", versionId]);
+        }
+        return this.#read(options, { request: "listObjectVersions", query }, (answer, xml) => {
+          const { versions, next } = xml.versions(answer.body);
+          return { entries: versions, next: next && JSON.stringify(next) };
+        });
+      });
+      let pagesRead = 0;
+      try {
+        for await (const { entries, serverTimeMs } of pages) {
+          pagesRead++;
+          yield { versions: entries, serverTimeMs };
+        }
+        return;
+      } catch (error) {
+        if (pagesRead > 0 || !isUnsupported(error)) throw error;
+        this.#hasVersions = false;
+      }
+    }
+    for await (const { objects, serverTimeMs } of this.listObjects(prefix, options)) {
+      const versions = objects.map(({ key, lastModifiedMs }) => ({
+        key,
+        isLatest: true,
+        isDeleteMarker: false,
+        lastModifiedMs,
+      }));
+      yield { versions, serverTimeMs };
+    }
+  }
+
+  /** The object, or exactly one version. Deleting what is not there succeeds. */
+  async deleteObject(target: DeleteTarget, options: CallOptions = {}): Promise<DeleteAnswer> {
+    checkTargets([target]);
+    const { serverTimeMs } = await this.#call(options, {
+      request: "deleteObject",
+      key: target.key,
+      query: versionQuery(target),
+    });
+    return { serverTimeMs };
+  }
+
+  /**
+   * In requests of up to 1000 keys. Where the server has no such request or does not answer it within half the limit, one
+   * by one. Keys that XML cannot carry always go one by one.
+   */
+  async deleteObjects(targets: readonly DeleteTarget[], options: CallOptions = {}): Promise<DeleteManyAnswer> {
+    checkTargets(targets);
+    const limitMs = this.#limitMs(options);
+    const startMs = this.#clock.monotonicMs();
+    const left = (): CallOptions => ({
+      signal: options.signal,
+      timeoutMs: Math.max(limitMs - (this.#clock.monotonicMs() - startMs), 1),
+    });
+    const one = (target: DeleteTarget) => this.deleteObject(target, left());
+    const inOne = async (document: string) => {
+      const body = Buffer.from(document);
+      // Content-MD5: Swift and older stores refuse the request without it.
+      const md5 = createHash("md5").update(body).digest("base64");
+      const headers: Pair[] = [
+        ["content-md5", md5],
+        ["content-type", "application/xml"],
+      ];
+      const half = { signal: options.signal, timeoutMs: Math.max(left().timeoutMs! / 2, 1) };
+      return this.#read(half, { request: "deleteObjects", headers, body }, (answer, xml) => xml.deleted(answer.body));
+    };
+    if (!this.#hasMultiDelete || targets.length < 2) return deleteEach(targets, one);
+    return deleteInOne(targets, inOne, one, () => {
+      this.#hasMultiDelete = false;
+    });
+  }
+
+  /** Throws StoreError STORE_BUCKET_EXISTS when it is there already (some stores answer as if it had been created). */
+  async createBucket(options: CallOptions = {}): Promise<void> {
+    const isDefault = this.region === "us-east-1" || !/amazonaws\.com/.test(this.origin);
+    const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/";
+    const body = isDefault
+      ? undefined
+      : Buffer.from(
+          `<CreateBucketConfiguration xmlns="${xmlns}"><LocationConstraint>${this.region}</LocationConstraint></CreateBucketConfiguration>`,
+        );
+    await this.#call(options, { request: "createBucket", body });
+  }
+
+  /** False: it is not there. Throws StoreError when these keys may not know. */
+  async headBucket(options: CallOptions = {}): Promise<boolean> {
+    try {
+      await this.#call(options, { request: "headBucket" });
+      return true;
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "STORE_NO_BUCKET") return false;
+      throw error;
+    }
+  }
+
+  /** It must be empty. */
+  async deleteBucket(options: CallOptions = {}): Promise<void> {
+    await this.#call(options, { request: "deleteBucket" });
+  }
+
+  /**
+   * A URL that carries the right to make one request until it expires. Synchronous; the clock is the server's as far as it
+   * is known. Throws StoreError STORE_BAD_CREDENTIALS when no credentials are at hand (a provider not asked yet).
+   */
+  presign(request: S3RequestName, options: PresignOptions = {}): string {
+    const nowMs = this.#exchange.serverNowMs();
+    const credentials = this.#credentials.current(nowMs);
+    if (credentials === undefined)
+      throw new StoreError("no credentials are at hand to sign with", {
+        code: "STORE_BAD_CREDENTIALS",
+        kind: "denied",
+      });
+    const { method, target, query } = S3_REQUESTS[request];
+    const expiresMs = durationMs("expiresMs", options.expiresMs ?? 60_000, { min: 1000, max: 604_800_000 });
+    const path = this.#endpoint.path(target === "object" ? objectKey("key", options.key) : undefined);
+    const headers: Pair[] = [["host", this.#endpoint.host], ...Object.entries(options.headers ?? {})];
+    const signed = this.#signer.signQuery(
+      { method, path, query: [...query, ...(versionQuery(options) ?? [])], headers, payloadHash: UNSIGNED_PAYLOAD },
+      credentials,
+      nowMs,
+      Math.ceil(expiresMs / 1000),
+    );
+    return `${this.origin}${path}?${signed}`;
+  }
+
+  /** Can `presign` sign now? */
+  get canPresign(): boolean {
+    return this.#credentials.current(this.#exchange.serverNowMs()) !== undefined;
+  }
+
+  /** Ends every connection; what is under way fails with STORE_CLOSED. Idempotent. */
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #limitMs(options: CallOptions): number {
+    checkCall(options);
+    return options.timeoutMs ?? this.#timeoutMs;
+  }
+
+  async #call(options: CallOptions, ask: Omit<S3Ask, "signal" | "timeoutMs">): Promise<S3Outcome<undefined>> {
+    const timeoutMs = this.#limitMs(options);
+    return this.#exchange.call({ ...ask, signal: options.signal, timeoutMs }, () => undefined, false);
+  }
+
+  /** For requests whose answer is XML and cannot be absent. */
+  async #read<T>(
+    options: CallOptions,
+    ask: Omit<S3Ask, "signal" | "timeoutMs">,
+    read: (answer: HttpAnswer, xml: XmlReader) => T,
+  ): Promise<T & { serverTimeMs: number | undefined }> {
+    const timeoutMs = this.#limitMs(options);
+    const outcome = await this.#exchange.call({ ...ask, signal: options.signal, timeoutMs }, read, true);
+    if (outcome.outcome !== "done") throw new Error(`${ask.request} cannot be ${outcome.outcome}`);
+    return { ...outcome.value, serverTimeMs: outcome.serverTimeMs };
+  }
+}
+
+function isUnsupported(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "STORE_UNSUPPORTED";
+}
+
+function versionQuery(from: { readonly versionId?: string | undefined }): readonly Pair[] | undefined {
+  return from.versionId === undefined ? undefined : [["versionId", from.versionId]];
+}
+
+const META = "x-amz-meta-";
+
+function factsOf(answer: HttpAnswer): ObjectFacts {
+  const metadata: Record<string, string> = {};
+  for (const name of answer.headerNames) {
+    if (name.startsWith(META)) metadata[name.slice(META.length)] = answer.header(name) ?? "";
+  }
+  const length = answer.header("content-length");
+  return {
+    etag: answer.header("etag"),
+    lastModifiedMs: parseInstantMs(answer.header("last-modified")),
+    versionId: answer.header("x-amz-version-id"),
+    size: length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined,
+    metadata,
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * The store port over an S3 session, under a prefix of its own. It decides nothing: the session does the work, here keys
+ * get and lose the prefix.
+ */
+import { InvalidError } from "./errors.js";
+import { objectKey } from "./options.js";
+import type { S3Session } from "./s3-session.js";
+import type {
+  CallOptions,
+  DeleteAnswer,
+  DeleteManyAnswer,
+  DeletePlan,
+  DeleteTarget,
+  GetAnswer,
+  HeadAnswer,
+  ListOptions,
+  ListPage,
+  PutAnswer,
+  PutOptions,
+  Store,
+  StoreFeatures,
+  VersionPage,
+} from "./store.js";
+
+// Long enough for a child process on a loaded machine, short enough to be worthless when it leaks.
+const PLAN_VALID_MS = 60_000;
+
+export class S3Store implements Store {
+  readonly name: string;
+  readonly features: StoreFeatures = {
+    // Some servers answer 200 and ignore the condition: only a probe can tell.
+    conditionalWrites: "unknown",
+    versions: "unknown",
+    // AWS, versitygw and others list whole seconds; milliseconds elsewhere are a bonus.
+    timestampStepMs: 1_000,
+    deleteMany: true,
+  };
+  readonly #session: S3Session;
+  readonly #prefix: string;
+
+  constructor(session: S3Session, prefix: string) {
+    if (typeof prefix !== "string") throw new InvalidError("prefix", "must be a string", prefix);
+    if (prefix !== "") objectKey("prefix", prefix);
+    this.#session = session;
+    this.#prefix = prefix;
+    this.name = `s3://${session.bucket}/${prefix}`;
+  }
+
+  async put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<PutAnswer> {
+    return this.#session.putObject(this.#full(key), body, options);
+  }
+
+  async get(key: string, options?: CallOptions): Promise<GetAnswer> {
+    return this.#session.getObject(this.#full(key), options);
+  }
+
+  async head(key: string, options?: CallOptions): Promise<HeadAnswer> {
+    return this.#session.headObject(this.#full(key), options);
+  }
+
+  async *list(prefix: string, options?: ListOptions): AsyncGenerator<ListPage, void, void> {
+    for await (const page of this.#session.listObjects(this.#prefix + prefix, options)) {
+      yield { ...page, objects: page.objects.map((object) => ({ ...object, key: this.#own(object.key) })) };
+    }
+  }
+
+  async *listVersions(prefix: string, options?: ListOptions): AsyncGenerator<VersionPage, void, void> {
+    for await (const page of this.#session.listObjectVersions(this.#prefix + prefix, options)) {
+      yield { ...page, versions: page.versions.map((version) => ({ ...version, key: this.#own(version.key) })) };
+    }
+  }
+
+  async delete(target: DeleteTarget, options?: CallOptions): Promise<DeleteAnswer> {
+    return this.#session.deleteObject({ ...target, key: this.#full(target.key) }, options);
+  }
+
+  async deleteMany(targets: readonly DeleteTarget[], options?: CallOptions): Promise<DeleteManyAnswer> {
+    const full = targets.map((target) => ({ ...target, key: this.#full(target.key) }));
+    const answer = await this.#session.deleteObjects(full, options);
+    return { ...answer, failed: answer.failed.map((failure) => ({ ...failure, key: this.#own(failure.key) })) };
+  }
+
+  planDelete(targets: readonly DeleteTarget[]): DeletePlan | undefined {
+    if (!this.#session.canPresign) return undefined;
+    const urls = targets.map(({ key, versionId }) =>
+      this.#session.presign("deleteObject", { key: this.#full(key), versionId, expiresMs: PLAN_VALID_MS }),
+    );
+    return { kind: "http", urls };
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  #full(key: string): string {
+    // The key is checked before it is joined, so that an empty one does not pass as the bare prefix.
+    return this.#prefix + objectKey("key", key);
+  }
+
+  #own(key: string): string {
+    return key.slice(this.#prefix.length);
+  }
+}

@@ -33,7 +33,7 @@ export default class RingsReporter implements Reporter {
         }
       }
     }
-    console.log("\nRings run:");
+    console.log(`\nRings run (Node ${process.version}):`);
     for (const [name, row] of [...rows].sort(([a], [b]) => a.localeCompare(b))) {
       const counts = `${row.passed} passed, ${row.failed} failed, ${row.skipped} skipped`;
       console.log(`  ${name.padEnd(24)} ${counts.padEnd(40)} ${(row.durationMs / 1000).toFixed(1)} s`);

@@ -223,7 +223,7 @@ function meets(condition: Condition | undefined, current: Version | undefined): 
 
 function facts(version: Version): ObjectFacts {
   const { etag, lastModifiedMs, versionId, body, metadata } = version;
-  return { etag, lastModifiedMs, ...(versionId && { versionId }), size: body.length, metadata };
+  return { etag, lastModifiedMs, ...(versionId && { versionId }), size: body.length, metadata: { ...metadata } };
 }
 
 function* listed(key: string, versions: readonly Version[]): Generator<ListedVersion> {

@@ -5,3 +5,10 @@ export type { StoreCall, StoreVerb } from "./intercept.js";
 export { drained, ManualClock, type ManualClockOptions } from "./manual-clock.js";
 export { RecordingStore } from "./recording-store.js";
 export { SeededRandom } from "./seeded-random.js";
+export type { ConformanceTopic, OddKey } from "./store-conformance/room.js";
+export {
+  type ConformanceRunner,
+  type StoreConformanceOptions,
+  type StoreUnderTest,
+  storeConformance,
+} from "./store-conformance/suite.js";

@@ -1,0 +1,76 @@
+/**
+ * One state of a whole file store, and its text in a generation file. Never changed once made; does no I/O.
+ */
+import { compareKeys } from "./byte-order.js";
+import { StoreError } from "./errors.js";
+
+/** Where a body lies: in the generation file itself (base64), or in a file of its own. */
+export type StoredBody = { readonly inline: string } | { readonly file: string };
+
+export interface StoredObject {
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+  readonly size: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly body: StoredBody;
+}
+
+export type Objects = ReadonlyMap<string, StoredObject>;
+
+export interface State {
+  readonly generation: number;
+  /** The ids of the last `RECENT_MAX` writes, this one's last. */
+  readonly recent: readonly string[];
+  readonly objects: Objects;
+}
+
+/** So many writes later a writer can still tell whether its own is among those that made the state. */
+export const RECENT_MAX = 64;
+
+export const EMPTY: State = Object.freeze({ generation: 0, recent: [], objects: new Map() });
+
+export function nextState(base: State, writeId: string, objects: Objects): State {
+  return { generation: base.generation + 1, recent: [...base.recent, writeId].slice(-RECENT_MAX), objects };
+}
+
+/** The names of all body files that a state needs. */
+export function bodyFiles(objects: Objects): Set<string> {
+  const files = new Set<string>();
+  for (const { body } of objects.values()) if ("file" in body) files.add(body.file);
+  return files;
+}
+
+/** The keys that start with the prefix, in byte order. */
+export function keysUnder(objects: Objects, prefix: string): string[] {
+  return [...objects.keys()].filter((key) => key.startsWith(prefix)).sort(compareKeys);
+}
+
+// Rows, not an object by key: JavaScript would reorder keys that look like numbers and trip over `__proto__`.
+export function encodeState({ generation, recent, objects }: State): string {
+  return JSON.stringify({ format: 1, generation, recent, objects: [...objects] });
+}
+
+/** Throws StoreError of kind corrupt that names the file. */
+export function decodeState(text: string, generation: number, path: string): State {
+  try {
+    const { format, generation: written, recent, objects } = JSON.parse(text);
+    if (format !== 1 || written !== generation) throw new Error("its format or number is another");
+    if (!Array.isArray(recent) || !Array.isArray(objects)) throw new Error("its lists are missing");
+    for (const row of objects) checkRow(row);
+    return { generation, recent, objects: new Map(objects) };
+  } catch (cause) {
+    throw new StoreError(`A generation file is not what this project wrote: ${path}`, {
+      code: "STORE_CORRUPT",
+      kind: "corrupt",
+      cause,
+      details: { path },
+    });
+  }
+}
+
+function checkRow(row: [string, StoredObject]): void {
+  const [key, { etag, lastModifiedMs, size, metadata, body }] = row;
+  const texts = [key, etag, "file" in body ? body.file : body.inline];
+  const whole = texts.every((value) => typeof value === "string") && Number.isInteger(size);
+  if (!whole || !Number.isFinite(lastModifiedMs) || typeof metadata !== "object") throw new Error("a row is broken");
+}

@@ -2,6 +2,7 @@
 
 export { type Clock, type SleepOptions, systemClock } from "./clock.js";
 export * from "./errors.js";
+export { type FileStoreOptions, openFileStore } from "./file-store.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export { durationMs, integer, oneOf } from "./options.js";
 export { type Random, systemRandom } from "./random.js";

@@ -1,0 +1,64 @@
+/**
+ * A program that takes a lock and then ends in the way its first argument says, without releasing. Second argument: the store.
+ * Tells in lines of JSON what happens; decides nothing.
+ */
+import { createLocks, openStore } from "@bucketlock/lock";
+
+const [how, url] = process.argv.slice(2) as [string, string];
+const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const store = openStore(url);
+const locks = createLocks(store, {
+  leaseMs: 60_000,
+  onEvent: (event) => say({ event: event.type }),
+  releaseOnSignal: how.startsWith("signal"),
+});
+const lock = locks.lock("k");
+
+if (how === "leak") {
+  // In a function of its own, so that nothing on this stack refers to the lease afterwards.
+  const take = async () => void (await lock.acquire());
+  await take();
+  const keepAlive = setInterval(() => (globalThis as { gc?: () => void }).gc?.(), 50);
+  process.on("warning", (warning) => {
+    say({ warning: warning.name });
+    clearInterval(keepAlive);
+  });
+} else {
+  const lease = await lock.acquire();
+  say({ held: lease.ticketId, listeners: process.listenerCount("exit") });
+  switch (how) {
+    case "beforeExit":
+      break;
+    case "exit":
+      process.exit(7);
+      break;
+    case "throw":
+      setTimeout(() => {
+        throw new Error("on purpose");
+      }, 10);
+      break;
+    case "waiting-exit":
+      void createLocks(store, { leaseMs: 60_000 }).lock("k").acquire();
+      setTimeout(() => process.exit(8), 200);
+      break;
+    case "signal-own-handler":
+      process.on("SIGTERM", () => {
+        say({ handler: "ran" });
+        setTimeout(() => process.exit(9), 300);
+      });
+      setInterval(() => {}, 1000);
+      break;
+    case "signal":
+    case "no-release-on-signal":
+      setInterval(() => {}, 1000);
+      break;
+    case "close": {
+      await locks.close();
+      say({
+        listeners: ["exit", "beforeExit", "SIGTERM", "SIGINT"].map((name) => process.listenerCount(name)),
+        resources: process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name.startsWith("TCP")),
+      });
+      break;
+    }
+  }
+}

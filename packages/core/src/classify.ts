@@ -97,6 +97,7 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
   ExpiredToken: "credentials",
   TokenRefreshRequired: "credentials",
   InvalidSecurity: "STORE_BAD_CREDENTIALS",
+  XAdminUserNotFound: "STORE_BAD_CREDENTIALS",
   NotSignedUp: "STORE_BAD_CREDENTIALS",
   RequestTimeTooSkewed: "clock",
   RequestExpired: "clock",
@@ -136,11 +137,12 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
 };
 
 /** By status, when no known code came with it. */
-function byStatus(status: number): Rule {
+function byStatus(status: number, isNamed: boolean): Rule {
   if (status >= 300 && status < 400) return "STORE_REDIRECT";
   if (status === 401) return "STORE_BAD_CREDENTIALS";
   if (status === 403) return "STORE_ACCESS_DENIED";
-  if (status === 404) return "gone";
+  // An unknown code with a 404 is not about the object: versitygw says 404 XAdminUserNotFound for unknown keys.
+  if (status === 404) return isNamed ? "STORE_REFUSED" : "gone";
   if (status === 405 || status === 501) return "STORE_UNSUPPORTED";
   if (status === 408) return "again";
   if (status === 409) return "collision";
@@ -162,7 +164,7 @@ export function classify(status: number, said: Said, asked: Asked): Verdict {
   if (opaque && status >= 400 && status < 500 && said !== "none" && status !== 429 && status !== 408)
     return refused("STORE_NOT_S3");
   const known = error && Object.hasOwn(BY_S3_CODE, error.code) ? BY_S3_CODE[error.code] : undefined;
-  const rule = known ?? (status >= 200 && status < 300 ? "again" : byStatus(status));
+  const rule = known ?? (status >= 200 && status < 300 ? "again" : byStatus(status, error !== undefined));
   // MinIO and AWS: 403 AccessDenied "Request has expired" for a query signature that came late.
   const late = asked.expires && error !== undefined && /\bexpired\b/i.test(error.message) && status === 403;
   return apply(late ? "late" : rule, status, asked, opaque);

@@ -24,6 +24,7 @@ import type {
   DeleteTarget,
   GetAnswer,
   HeadAnswer,
+  ListedVersion,
   ListOptions,
   ListPage,
   ObjectFacts,
@@ -246,10 +247,15 @@ export class S3Session {
         });
       });
       let pagesRead = 0;
+      let before = new Set<string>();
       try {
         for await (const { entries, serverTimeMs } of pages) {
           pagesRead++;
-          yield { versions: entries, serverTimeMs };
+          // versitygw gives the last entry of a page again as the first of the next.
+          const id = ({ key, versionId }: ListedVersion) => JSON.stringify([key, versionId]);
+          const versions = entries.filter((entry) => !before.has(id(entry)));
+          before = new Set(entries.map(id));
+          yield { versions, serverTimeMs };
         }
         return;
       } catch (error) {

@@ -101,9 +101,13 @@ export class XmlReader {
         compareKeys(a.key, b.key) || Number(b.isLatest) - Number(a.isLatest) || b.lastModifiedMs - a.lastModifiedMs,
     );
     if (!truncated(node)) return { versions };
-    const key = text(node, "NextKeyMarker");
-    if (!key) throw new XmlFault("incomplete", "a truncated listing of versions carries no key marker");
-    return { versions, next: { key: decode(key), versionId: text(node, "NextVersionIdMarker") || undefined } };
+    const marker = text(node, "NextKeyMarker");
+    if (!marker) throw new XmlFault("incomplete", "a truncated listing of versions carries no key marker");
+    // RGW leaves the marker as it is while it encodes the keys: a wrongly decoded one would skip or repeat entries. The
+    // marker is the last key of the page, so the page itself tells which of the two it is.
+    const last = versions.at(-1)?.key;
+    const key = marker === last ? marker : decode(marker);
+    return { versions, next: { key, versionId: text(node, "NextVersionIdMarker") || undefined } };
   }
 
   /** DeleteObjects. Throws XmlFault. */

@@ -7,6 +7,9 @@ import { createLocks, openStore } from "@bucketlock/lock";
 const [how, url] = process.argv.slice(2) as [string, string];
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const store = openStore(url);
+const NAMES = ["exit", "beforeExit", "SIGTERM", "SIGINT"];
+// The loader that runs this file may have listeners of its own.
+const before = NAMES.map((name) => process.listenerCount(name));
 const locks = createLocks(store, {
   leaseMs: 60_000,
   onEvent: (event) => say({ event: event.type }),
@@ -25,7 +28,7 @@ if (how === "leak") {
   });
 } else {
   const lease = await lock.acquire();
-  say({ held: lease.ticketId, listeners: process.listenerCount("exit") });
+  say({ held: lease.ticketId, listeners: NAMES.map((name, at) => process.listenerCount(name) - before[at]!) });
   switch (how) {
     case "beforeExit":
       break;
@@ -55,7 +58,7 @@ if (how === "leak") {
     case "close": {
       await locks.close();
       say({
-        listeners: ["exit", "beforeExit", "SIGTERM", "SIGINT"].map((name) => process.listenerCount(name)),
+        listeners: NAMES.map((name, at) => process.listenerCount(name) - before[at]!),
         resources: process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name.startsWith("TCP")),
       });
       break;

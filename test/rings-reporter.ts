@@ -20,8 +20,7 @@ export default class RingsReporter implements Reporter {
       const row = rows.get(name) ?? { passed: 0, failed: 0, skipped: 0, durationMs: 0 };
       rows.set(name, row);
       row.durationMs += module.diagnostic().duration;
-      // A file that could not even be loaded has no test to count.
-      if (module.errors().length > 0) row.failed++;
+      const failedBefore = row.failed;
       for (const test of module.children.allTests()) {
         const result = test.result();
         if (result.state === "passed") row.passed++;
@@ -32,6 +31,8 @@ export default class RingsReporter implements Reporter {
           skips.set(why, [...(skips.get(why) ?? []), `${module.relativeModuleId} > ${test.fullName}`]);
         }
       }
+      // A file that could not be loaded, or whose set-up failed, has no failed test to count.
+      if (module.state() === "failed" && row.failed === failedBefore) row.failed++;
     }
     console.log(`\nRings run (Node ${process.version}):`);
     for (const [name, row] of [...rows].sort(([a], [b]) => a.localeCompare(b))) {

@@ -161,7 +161,7 @@ export function classify(status: number, said: Said, asked: Asked): Verdict {
   }
   // A web page with a 404 says nothing about an object: taking it for "absent" would hand a held lock to the next.
   const opaque = said === "page" || said === "foreign" || (said === "none" && asked.method !== "HEAD");
-  if (opaque && status >= 400 && status < 500 && said !== "none" && status !== 429 && status !== 408)
+  if (opaque && said !== "none" && status >= 400 && status < 500 && ![408, 409, 429].includes(status))
     return refused("STORE_NOT_S3");
   const known = error && Object.hasOwn(BY_S3_CODE, error.code) ? BY_S3_CODE[error.code] : undefined;
   const rule = known ?? (status >= 200 && status < 300 ? "again" : byStatus(status, error !== undefined));
@@ -174,10 +174,10 @@ function apply(rule: Rule, status: number, asked: Asked, opaque: boolean): Verdi
   switch (rule) {
     case "again":
       // RequestTimeout (400): the server did not get the whole body.
-      return again("STORE_UNAVAILABLE", asked, status >= 500 || status < 300, "wait");
+      return again("STORE_UNAVAILABLE", asked, mayHaveLanded(status), "wait");
     case "throttled":
       // 503 may come from a proxy after the request went through; 429 is an admission check.
-      return again("STORE_THROTTLED", asked, status >= 500, "wait");
+      return again("STORE_THROTTLED", asked, mayHaveLanded(status), "wait");
     case "clock":
       return again("STORE_CLOCK_SKEW", asked, false, "clock");
     case "late":
@@ -193,6 +193,11 @@ function apply(rule: Rule, status: number, asked: Asked, opaque: boolean): Verdi
     default:
       return refused(rule);
   }
+}
+
+/** A 4xx is a refusal, but for 409, which some stores also give to the request that won. */
+function mayHaveLanded(status: number): boolean {
+  return status < 400 || status === 409 || status >= 500;
 }
 
 function gone(asked: Asked, opaque: boolean): Verdict {
@@ -228,9 +233,9 @@ function changes(asked: Asked): boolean {
 }
 
 function again(code: StoreCode, asked: Asked, landed: boolean, remedy: Remedy): Verdict {
-  const mayHaveLanded = landed && changes(asked);
-  if (asked.once) return mayHaveLanded ? unclear(code) : refused(code);
-  return { verdict: "again", code, landed: mayHaveLanded, remedy };
+  const changed = landed && changes(asked);
+  if (asked.once) return changed ? unclear(code) : refused(code);
+  return { verdict: "again", code, landed: changed, remedy };
 }
 
 function unclear(code: StoreCode): Verdict {

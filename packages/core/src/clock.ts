@@ -56,6 +56,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves in the next turn of the event loop: after everything that is already due, without any delay of its own. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** HTTP and ISO dates to epoch ms; undefined when it is no date. RFC 9110 5.6.7, S3 `LastModified` (fraction optional). */
 export function parseInstantMs(text: string | null | undefined): number | undefined {
   if (text === null || text === undefined || text === "") return undefined;

@@ -7,7 +7,7 @@
  * not used either: it does not end a request that still waits for a connection.
  */
 import type { Pool } from "undici";
-import type { Clock } from "./clock.js";
+import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
 
 export interface HttpSettings {
@@ -80,7 +80,10 @@ export class HttpClient {
     const pool = await this.#pool;
     request.signal?.throwIfAborted();
     if (this.#closed) throw closedFault(false);
-    return new Promise((resolve, reject) => this.#dispatch(pool, request, resolve, reject));
+    const answer = await new Promise<HttpAnswer>((resolve, reject) => this.#dispatch(pool, request, resolve, reject));
+    // undici frees a connection one turn after its answer ended; a request sent before that would open another one.
+    await nextTurn();
+    return answer;
   }
 
   /** Ends what is under way (as HttpFault `closed`) and every connection. Idempotent. */

@@ -113,6 +113,6 @@ function hostOf(location: string | undefined): string | undefined {
 /** A server's own words, unless they quote a signed request back. */
 function safe(message: string): string {
   const line = message.replace(/\s+/g, " ").trim();
-  if (/x-amz-|signature=|credential=/i.test(line)) return "(withheld: it quotes the request)";
+  if (/x-amz-|aws4-|signature=|credential=/i.test(line)) return "(withheld: it quotes the request)";
   return line.length > 200 ? `${line.slice(0, 197)}...` : line;
 }

@@ -292,8 +292,8 @@ export class S3Exchange {
     if (answer.status >= 200 && answer.status < 300) {
       // An object may be a page, so GET is not judged by that; of the others a few bytes tell.
       if (method === "GET" || answer.body.length === 0) return "none";
-      if (isHtml) return "page";
-      if (!looksLikeError(answer.body)) return "none";
+      if (isHtml || startsWith(answer.body, /^\s*<(?:!doctype html|html)[\s>]/i)) return "page";
+      if (!startsWith(answer.body, /^\s*(?:<\?xml[^>]*>)?\s*<Error[\s>]/)) return "none";
     }
     if (answer.body.length === 0) return "none";
     try {
@@ -305,8 +305,7 @@ export class S3Exchange {
   }
 
   #xml(): Promise<XmlReader> {
-    // Loaded with the first answer that needs it: a program that only imports this package does not pay.
-    this.#reader ??= import("fast-xml-parser").then((engine) => new XmlReader(engine));
+    this.#reader ??= loadXmlReader();
     return this.#reader;
   }
 
@@ -329,6 +328,11 @@ export class S3Exchange {
   }
 }
 
+/** Loaded with the first answer that needs it: a program that only imports this package does not pay. */
+export async function loadXmlReader(): Promise<XmlReader> {
+  return new XmlReader(await import("fast-xml-parser"));
+}
+
 function askedOf(ask: S3Ask): Asked {
   const { method, target } = S3_REQUESTS[ask.request];
   const condition = ask.condition === undefined ? undefined : "absent" in ask.condition ? "absent" : "etag";
@@ -341,6 +345,6 @@ function askedOf(ask: S3Ask): Asked {
   };
 }
 
-function looksLikeError(body: Uint8Array): boolean {
-  return /^\s*(?:<\?xml[^>]*>)?\s*<Error[\s>]/.test(Buffer.from(body.subarray(0, 256)).toString("latin1"));
+function startsWith(body: Uint8Array, pattern: RegExp): boolean {
+  return pattern.test(Buffer.from(body.subarray(0, 256)).toString("latin1"));
 }

@@ -56,7 +56,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "s3-session",
       "s3-store",
     ],
-    voice: ["index", "open-store"],
+    voice: ["index", "open-store", "siblings"],
   },
   lock: {
     law: [

@@ -6,6 +6,7 @@
  * undici's own timers are off or only a backstop: above one second they are coarse (about half a second). Its `signal` is
  * not used either: it does not end a request that still waits for a connection.
  */
+import { Readable } from "node:stream";
 import type { Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
@@ -23,7 +24,8 @@ export interface HttpRequest {
   /** Encoded, with the query. Sent as it is. */
   readonly path: string;
   readonly headers: readonly Pair[];
-  readonly body?: Uint8Array | undefined;
+  /** Chunks as they come need a content-length header; they are read once, and not further than the server wants. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Limit from sending to the first byte of the answer, in ms. */
   readonly headersMs: number;
@@ -157,7 +159,7 @@ export class HttpClient {
     try {
       pool.dispatch(
         // `reset: false`: without it undici closes the connection after every HEAD.
-        { method: request.method, path: request.path, headers: names, body: request.body ?? null, reset: false },
+        { method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
         {
           onRequestStart(controller) {
             // Called when a connection is there, before a byte of this request is written.
@@ -196,6 +198,11 @@ export class HttpClient {
       fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
+}
+
+function bodyOf({ body }: HttpRequest): Uint8Array | Readable | null {
+  if (body === undefined || body instanceof Uint8Array) return body ?? null;
+  return Readable.from(body);
 }
 
 function closedFault(sent: boolean): HttpFault {

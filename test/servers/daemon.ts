@@ -87,15 +87,19 @@ export function runCommand(
     const child = spawn(command, args, {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "ignore", "pipe"],
-      timeout: options.limitMs,
-      killSignal: "SIGKILL",
     });
+    // Not spawn's own `timeout`: its timer stays when the program is not there, and keeps the process alive.
+    const limit = setTimeout(() => child.kill("SIGKILL"), options.limitMs);
     let words = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       words = (words + text).slice(-1000);
     });
-    child.once("error", reject);
+    child.once("error", (error) => {
+      clearTimeout(limit);
+      reject(error);
+    });
     child.once("close", (code, signal) => {
+      clearTimeout(limit);
       if (code === 0) resolve();
       else reject(new Error(`${command} ${args.join(" ")} failed (${signal ?? `exit code ${code}`}): ${words}`));
     });

@@ -150,6 +150,8 @@ export class Keeper {
 
   #armExpiry(): void {
     this.#cancelExpiry();
+    // A renewal awaited by stop() must not set a timer for a lease that is over.
+    if (this.#stop.signal.aborted) return;
     const leftMs = this.leftMs();
     this.#cancelExpiry = this.#settings.clock.after(leftMs, () => {
       // Woken a little early by a coarse timer: look again.

@@ -17,7 +17,8 @@ export interface HoldingContext {
   readonly store: Store;
   readonly settings: Settings;
   readonly emit: (ticketId: string, facts: EventFacts) => void;
-  readonly onEnd: (holding: Holding) => void;
+  /** `rest`: what is still under way for it, such as the deletes after a loss. Never rejects. */
+  readonly onEnd: (holding: Holding, rest: Promise<void>) => void;
 }
 
 /** The working half of a lease. */
@@ -111,7 +112,7 @@ export class Holding {
 
   #settled(): void {
     untrack(this.#pending);
-    this.#context.onEnd(this);
+    this.#context.onEnd(this, this.#won.keeper.stop());
   }
 }
 
@@ -164,7 +165,8 @@ export class Lease {
    */
   throwIfLost(): void {
     const { keeper, objects } = this.#holding.won;
-    keeper.isValid();
+    // What was released cannot be lost any more: its keeper is not asked.
+    if (!this.#holding.ended) keeper.isValid();
     if (keeper.lostError !== undefined) throw keeper.lostError;
     if (this.#holding.ended) throw new LockLostError(objects.key, objects.id, "it was released");
   }

@@ -8,7 +8,7 @@ import type { EventFacts, LockEvent } from "./events.js";
 import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
 import { Holding, Lease } from "./lease.js";
 import type { Settings } from "./settings.js";
-import { runLine } from "./two-object/driver.js";
+import { type Mutation, runLine } from "./two-object/driver.js";
 import type { TicketObjects } from "./two-object/objects.js";
 import { lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
 
@@ -25,13 +25,15 @@ export interface AcquireOptions {
 export interface LockContext {
   readonly store: Store;
   readonly settings: Settings;
+  /** Empty, but for tests that remove a rule. */
+  readonly mutation: Mutation;
   readonly emit: (event: LockEvent) => void;
   /** Registers an acquire under way: answers the signal that also ends it when the locks close, and what to call at its end. */
   begin(signal: AbortSignal | undefined): { readonly signal: AbortSignal; done(): void };
   opened(objects: TicketObjects): void;
   closed(objects: TicketObjects): void;
   held(holding: Holding): void;
-  ended(holding: Holding): void;
+  ended(holding: Holding, rest: Promise<void>): void;
 }
 
 export class Lock {
@@ -115,7 +117,7 @@ export class Lock {
     options: AcquireOptions,
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
-    const { store, settings, emit } = this.#context;
+    const { store, settings, mutation, emit } = this.#context;
     const mode = oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
     const startedMs = settings.clock.monotonicMs();
@@ -123,6 +125,7 @@ export class Lock {
     const { signal, done } = this.#context.begin(options.signal);
     try {
       const result = await runLine({
+        ...mutation,
         store,
         settings,
         key: this.key,
@@ -142,7 +145,7 @@ export class Lock {
           store,
           settings,
           emit: tell,
-          onEnd: (ended) => this.#context.ended(ended),
+          onEnd: (ended, rest) => this.#context.ended(ended, rest),
         });
         this.#context.held(holding);
         this.#context.closed(result.objects);

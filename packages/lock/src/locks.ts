@@ -9,6 +9,7 @@ import { type Pending, track, untrack } from "./finalizer.js";
 import type { Holding } from "./lease.js";
 import { Lock, type LockContext } from "./lock.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
+import type { Mutation } from "./two-object/driver.js";
 import type { TicketObjects } from "./two-object/objects.js";
 
 /** Locks over one store. Throws InvalidError for a bad option. */
@@ -27,15 +28,18 @@ export function createLocks(store: Store, options: LocksOptions = {}): Locks {
 export class Locks {
   readonly #store: Store;
   readonly #settings: Settings;
+  readonly #mutation: Mutation;
   readonly #closing = new AbortController();
   readonly #underway = new Set<Promise<void>>();
   readonly #holdings = new Set<Holding>();
   readonly #tickets = new Map<TicketObjects, Pending>();
   #closed: Promise<void> | undefined;
 
-  constructor(store: Store, settings: Settings) {
+  /** `mutation`: only for tests that remove a rule; users get their locks from createLocks. */
+  constructor(store: Store, settings: Settings, mutation: Mutation = {}) {
     this.#store = store;
     this.#settings = settings;
+    this.#mutation = mutation;
   }
 
   /** A named lock. Asks the store nothing. Throws InvalidError for a key the protocol refuses. */
@@ -66,6 +70,8 @@ export class Locks {
     );
     await Promise.all(this.#underway);
     const released = await Promise.allSettled([...this.#holdings].map((holding) => holding.release()));
+    // The deletes of leases that were lost.
+    await Promise.all(this.#underway);
     if (!keepStore) await this.#store.close();
     const failed = released.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
@@ -82,12 +88,18 @@ export class Locks {
       get settings() {
         return locks.#settings;
       },
+      get mutation() {
+        return locks.#mutation;
+      },
       emit: (event) => this.#emit(event),
       begin: (signal) => this.#begin(signal),
       opened: (objects) => this.#opened(objects),
       closed: (objects) => this.#forget(objects),
       held: (holding) => this.#holdings.add(holding),
-      ended: (holding) => this.#holdings.delete(holding),
+      ended: (holding, rest) => {
+        this.#holdings.delete(holding);
+        this.#watch(rest);
+      },
     };
   }
 
@@ -116,6 +128,11 @@ export class Locks {
         done();
       },
     };
+  }
+
+  #watch(rest: Promise<void>): void {
+    this.#underway.add(rest);
+    void rest.then(() => this.#underway.delete(rest));
   }
 
   /** A waiting ticket is left behind by process.exit() too. */

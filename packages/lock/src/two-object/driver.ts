@@ -37,7 +37,15 @@ export interface Won {
   readonly requests: number;
 }
 
-export interface Attempt {
+/** Rules that a test takes away to see that they are needed. Users always get all of them. */
+export interface Mutation {
+  readonly rules?: Partial<Rules>;
+  readonly validityRules?: Partial<ValidityRules>;
+  /** False: a waiting ticket is not kept alive. */
+  readonly keepWaiting?: boolean;
+}
+
+export interface Attempt extends Mutation {
   readonly store: Store;
   readonly settings: Settings;
   readonly key: string;
@@ -50,9 +58,6 @@ export interface Attempt {
   readonly emit: (ticketId: string, facts: EventFacts) => void;
   /** Told of every ticket whose objects may exist, and when they no longer do. */
   readonly onTicket?: { open(objects: TicketObjects): void; closed(objects: TicketObjects): void };
-  /** Only for tests that remove a rule. */
-  readonly rules?: Partial<Rules>;
-  readonly validityRules?: Partial<ValidityRules>;
 }
 
 /** Runs the line. Answers the won ticket or the verdict; throws store errors, and the signal's reason unchanged. */
@@ -113,6 +118,7 @@ class Driver {
 
   #finish(verdict: Verdict): Won | Exclude<Verdict, { is: "held" }> {
     if (verdict.is !== "held") return verdict;
+    if (this.#a.keepWaiting === false) this.#keeper?.start();
     return {
       objects: this.#objects!,
       keeper: this.#keeper!,
@@ -216,7 +222,7 @@ class Driver {
     if (put.outcome !== "stored")
       return { of: "putPlace", outcome: "unknown", cause: put.outcome === "unknown" ? put.cause : undefined };
     // Waiting tickets are kept alive too.
-    this.#keeper?.start();
+    if (this.#a.keepWaiting !== false) this.#keeper?.start();
     return { of: "putPlace", outcome: "stored", lastModifiedMs: put.lastModifiedMs };
   }
 

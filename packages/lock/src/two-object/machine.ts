@@ -267,6 +267,8 @@ function graceEnd(line: Line, state: State): number {
 
 function afterDoorway(line: Line, state: State, view: View, facts: Facts): Step {
   const own = view.tickets.find((ticket) => ticket.id === state.id);
+  // Whoever stood still here was taken for dead: its door is missing for that, and the listing may be trusted.
+  if (line.rules.validAtClaim && !facts.valid) return withdraw(state, "the ticket was not kept alive");
   if (own?.doorMs === undefined) return gate(line, state, facts);
   const conflicting = others(line, state, view).filter((ticket) => ticket.placeMs !== undefined);
   const next = { ...state, highestUlid: highestUlid(state, view), doorway: conflicting.map((ticket) => ticket.id) };

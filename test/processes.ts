@@ -22,6 +22,8 @@ export interface WorkerOptions {
   readonly cwd?: string;
   /** More for Node itself, such as `--expose-gc`. */
   readonly execArgv?: readonly string[];
+  /** Another program that runs the file, in place of Node: a Python, say. */
+  readonly program?: string;
 }
 
 export interface Exit {
@@ -43,8 +45,9 @@ export class Worker {
 
   constructor(file: string | URL, options: WorkerOptions = {}) {
     const path = file instanceof URL ? fileURLToPath(file) : file;
-    const { args = [], env = {}, cwd, execArgv = [] } = options;
-    this.#child = spawn(process.execPath, [...execArgv, ...typescriptArguments, path, ...args], {
+    const { args = [], env = {}, cwd, execArgv = [], program } = options;
+    const ours = program === undefined ? [...execArgv, ...typescriptArguments] : execArgv;
+    this.#child = spawn(program ?? process.execPath, [...ours, path, ...args], {
       env: { ...withoutVitest(process.env), ...env },
       ...(cwd === undefined ? {} : { cwd }),
       stdio: ["pipe", "pipe", "pipe"],

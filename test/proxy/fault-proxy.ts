@@ -4,7 +4,7 @@
  * for the connection's own headers. Never answers in the server's name: when the server fails, the client's connection
  * is cut. A body is held in memory whole, which locks can afford.
  */
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, request as openRequest, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { type FaultKind, faultKinds, type Plan, type ProxiedRequest, pass } from "./plan.js";
@@ -39,6 +39,8 @@ export async function startFaultProxy(options: { target: string; plan?: Plan }):
     number
   >;
   const stopping = new AbortController();
+  // Every request under way listens: that is no leak.
+  setMaxListeners(0, stopping.signal);
   const sockets = new Set<Socket>();
   let busy = 0;
   let idlers: (() => void)[] = [];

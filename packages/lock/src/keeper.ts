@@ -2,19 +2,18 @@
  * Keeps one ticket alive: renews it until stopped, and says when that can no longer be proved.
  * Works for a waiting ticket and for a held lease alike. Never decides who holds, never revives what is lost (validity.ts).
  */
-import type { PutAnswer } from "@bucketlock/core";
 import { LockLostError } from "./errors.js";
 import type { EventFacts } from "./events.js";
+import type { HeldTicket } from "./held-ticket.js";
 import type { Settings } from "./settings.js";
 import type { SteadyClock } from "./steady.js";
-import type { TicketObjects } from "./two-object/objects.js";
 import { at, begin, lose, renewed, type Validity, type ValidityRules } from "./two-object/validity.js";
 
 // Our deletes after a loss are a courtesy to others; the lease ends without them too.
 const CLEANUP_MS = 5_000;
 
 export class Keeper {
-  readonly #objects: TicketObjects;
+  readonly #ticket: HeldTicket;
   readonly #settings: Settings;
   readonly #rules: ValidityRules;
   readonly #steady: SteadyClock;
@@ -29,7 +28,7 @@ export class Keeper {
 
   /** `steady`: the clock `sentAtMs` was read from, when the first successful `-0` was sent. */
   constructor(
-    objects: TicketObjects,
+    ticket: HeldTicket,
     settings: Settings,
     steady: SteadyClock,
     sentAtMs: number,
@@ -37,7 +36,7 @@ export class Keeper {
     emit: (facts: EventFacts) => void,
     rules?: Partial<ValidityRules>,
   ) {
-    this.#objects = objects;
+    this.#ticket = ticket;
     this.#settings = settings;
     this.#steady = steady;
     this.#emit = emit;
@@ -111,20 +110,17 @@ export class Keeper {
   /** One renewal. False: unclear, so not renewed; try again soon. */
   async #renew(): Promise<boolean> {
     try {
-      const place = await this.#objects.headPlace({ ...this.#limit(), signal: this.#stop.signal });
-      if (!place.found) {
-        this.#declareLost("its ticket was removed by another");
-        return false;
-      }
-      if (this.#stop.signal.aborted || !this.isValid()) return false;
-      const sentAtMs = this.#steady.nowMs();
-      // Not tied to the stop signal: a write that is cut off may land later, one that is awaited cannot.
-      const put = await this.#objects.putDoor(this.#validity.renewals + 1, {
-        ...this.#limit(),
-        validForMs: this.#settings.requestTimeoutMs,
+      const renewal = await this.#ticket.renew({
+        renewals: this.#validity.renewals + 1,
+        limit: () => this.#limit(),
+        stop: this.#stop.signal,
+        nowMs: () => this.#steady.nowMs(),
+        mayWrite: () => !this.#stop.signal.aborted && this.isValid(),
       });
-      if (put.outcome !== "stored") return this.#failed(causeOf(put));
-      this.#validity = renewed(this.#validity, sentAtMs, this.#steady.nowMs(), this.#rules);
+      if (renewal.is === "gone") this.#declareLost("its ticket was removed by another");
+      if (renewal.is === "unclear") return this.#failed(renewal.cause);
+      if (renewal.is !== "renewed") return false;
+      this.#validity = renewed(this.#validity, renewal.sentAtMs, this.#steady.nowMs(), this.#rules);
       if (!this.isValid()) return false;
       this.#armExpiry();
       this.#emit({ type: "renewed", renewals: this.#validity.renewals });
@@ -132,7 +128,7 @@ export class Keeper {
       return this.#stop.signal.aborted ? false : this.#failed(error);
     }
     // What is not swept now is swept with the release.
-    await this.#objects.sweepOldDoors(this.#limit()).catch(() => {});
+    await this.#ticket.afterRenewal(this.#limit()).catch(() => {});
     return true;
   }
 
@@ -171,17 +167,13 @@ export class Keeper {
   #abort(why: string): void {
     this.#cancelExpiry();
     this.#stop.abort();
-    this.#lost.abort(new LockLostError(this.#objects.key, this.#objects.id, why));
+    this.#lost.abort(new LockLostError(this.#ticket.key, this.#ticket.id, why));
   }
 
   async #cleanUp(): Promise<void> {
     await this.#loop;
-    await this.#objects.delete({ timeoutMs: CLEANUP_MS }).catch((error: unknown) => {
+    await this.#ticket.delete({ timeoutMs: CLEANUP_MS }).catch((error: unknown) => {
       if (this.#isLease) this.#emit({ type: "releaseFailed", error });
     });
   }
-}
-
-function causeOf(put: PutAnswer): unknown {
-  return put.outcome === "unknown" ? put.cause : put;
 }

@@ -34,7 +34,7 @@ export class Holding {
     this.#context = context;
     this.#pending = {
       store: context.store,
-      targets: () => won.objects.targets(),
+      targets: () => won.ticket.targets(),
       release: () => this.release().catch(() => {}),
       signals: context.settings.signals,
     };
@@ -61,7 +61,7 @@ export class Holding {
   }
 
   async #release(): Promise<void> {
-    const { keeper, objects } = this.#won;
+    const { keeper, ticket } = this.#won;
     if (this.#abandoned) return;
     // Asked before the end: a lease that ran out unnoticed must not be reported as released.
     keeper.isValid();
@@ -72,22 +72,22 @@ export class Holding {
       throw lost;
     }
     try {
-      await objects.delete({ timeoutMs: this.#context.settings.requestTimeoutMs });
+      await ticket.delete({ timeoutMs: this.#context.settings.requestTimeoutMs });
     } catch (error) {
-      this.#context.emit(objects.id, { type: "releaseFailed", error });
+      this.#context.emit(ticket.id, { type: "releaseFailed", error });
       throw new BucketlockError(
-        `the release did not reach the store; the lock frees itself within ${this.#context.settings.leaseMs} ms: ${objects.key} (ticket ${objects.id})`,
+        `the release did not reach the store; the lock frees itself within ${this.#context.settings.leaseMs} ms: ${ticket.key} (ticket ${ticket.id})`,
         {
           code: "RELEASE_FAILED",
           kind: "unavailable",
           cause: error,
-          details: { key: objects.key, ticketId: objects.id },
+          details: { key: ticket.key, ticketId: ticket.id },
         },
       );
     } finally {
       this.#settled();
     }
-    this.#context.emit(objects.id, { type: "released" });
+    this.#context.emit(ticket.id, { type: "released" });
   }
 
   async abandon(): Promise<void> {
@@ -101,9 +101,9 @@ export class Holding {
   /** Nobody refers to the lease any more: release it and tell, for the program has a bug. */
   leaked(): void {
     if (this.ended) return;
-    const { objects } = this.#won;
-    this.#context.emit(objects.id, { type: "leaked" });
-    process.emitWarning(`a lease was garbage collected while held and is released now: ${objects.key}`, {
+    const { ticket } = this.#won;
+    this.#context.emit(ticket.id, { type: "leaked" });
+    process.emitWarning(`a lease was garbage collected while held and is released now: ${ticket.key}`, {
       type: "BucketlockWarning",
       code: "BUCKETLOCK_LEAKED_LEASE",
     });
@@ -129,16 +129,16 @@ export class Lease {
   }
 
   get key(): string {
-    return this.#holding.won.objects.key;
+    return this.#holding.won.ticket.key;
   }
 
   get mode(): Mode {
-    return this.#holding.won.objects.mode;
+    return this.#holding.won.ticket.mode;
   }
 
   /** Finds this ticket again from another process (`lock.resume`). */
   get ticketId(): string {
-    return this.#holding.won.objects.id;
+    return this.#holding.won.ticket.id;
   }
 
   /** Aborts before the lease ends unrenewed, when it is found taken, or when it is abandoned. Reason: LockLostError. Hand it to your work. */
@@ -164,19 +164,17 @@ export class Lease {
    * process is stopped. What it cannot see is a stop right after it returns; only a fencing token stops that write.
    */
   throwIfLost(): void {
-    const { keeper, objects } = this.#holding.won;
+    const { keeper, ticket } = this.#holding.won;
     // What was released cannot be lost any more: its keeper is not asked.
     if (!this.#holding.ended) keeper.isValid();
     if (keeper.lostError !== undefined) throw keeper.lostError;
-    if (this.#holding.ended) throw new LockLostError(objects.key, objects.id, "it was released");
+    if (this.#holding.ended) throw new LockLostError(ticket.key, ticket.id, "it was released");
   }
 
   /** Asks the store too: true if it still shows both our objects and the lease is valid. Throws when the store cannot be read. */
   async verify(options: { signal?: AbortSignal } = {}): Promise<boolean> {
     if (!this.isHeld) return false;
-    const { objects } = this.#holding.won;
-    const [place, door] = await Promise.all([objects.headPlace(options), objects.headDoor(options)]);
-    return place.found && door.found && this.isHeld;
+    return (await this.#holding.won.ticket.isThere(options)) && this.isHeld;
   }
 
   /**

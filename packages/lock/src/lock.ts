@@ -5,11 +5,11 @@
 import { BucketlockError, durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
 import { NotAcquiredError } from "./errors.js";
 import type { EventFacts, LockEvent } from "./events.js";
+import type { HeldTicket } from "./held-ticket.js";
 import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
 import { Holding, Lease } from "./lease.js";
 import type { Settings } from "./settings.js";
 import { type Mutation, runLine } from "./two-object/driver.js";
-import type { TicketObjects } from "./two-object/objects.js";
 import { lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
 
 export interface AcquireOptions {
@@ -30,8 +30,8 @@ export interface LockContext {
   readonly emit: (event: LockEvent) => void;
   /** Registers an acquire under way: answers the signal that also ends it when the locks close, and what to call at its end. */
   begin(signal: AbortSignal | undefined): { readonly signal: AbortSignal; done(): void };
-  opened(objects: TicketObjects): void;
-  closed(objects: TicketObjects): void;
+  opened(ticket: HeldTicket): void;
+  closed(ticket: HeldTicket): void;
   held(holding: Holding): void;
   ended(holding: Holding, rest: Promise<void>): void;
 }
@@ -148,8 +148,8 @@ export class Lock {
           onEnd: (ended, rest) => this.#context.ended(ended, rest),
         });
         this.#context.held(holding);
-        this.#context.closed(result.objects);
-        tell(result.objects.id, { type: "acquired", waitedMs: result.waitedMs, requests: result.requests });
+        this.#context.closed(result.ticket);
+        tell(result.ticket.id, { type: "acquired", waitedMs: result.waitedMs, requests: result.requests });
         return { lease: new Lease(holding), by: [], waitedMs };
       }
       if (result.is === "contended") return { by: result.by, waitedMs };

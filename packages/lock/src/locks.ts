@@ -6,11 +6,11 @@ import { hostname } from "node:os";
 import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
+import type { HeldTicket } from "./held-ticket.js";
 import type { Holding } from "./lease.js";
 import { Lock, type LockContext } from "./lock.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
 import type { Mutation } from "./two-object/driver.js";
-import type { TicketObjects } from "./two-object/objects.js";
 
 /** Locks over one store. Throws InvalidError for a bad option. */
 export function createLocks(store: Store, options: LocksOptions = {}): Locks {
@@ -32,7 +32,7 @@ export class Locks {
   readonly #closing = new AbortController();
   readonly #underway = new Set<Promise<void>>();
   readonly #holdings = new Set<Holding>();
-  readonly #tickets = new Map<TicketObjects, Pending>();
+  readonly #tickets = new Map<HeldTicket, Pending>();
   #closed: Promise<void> | undefined;
 
   /** `mutation`: only for tests that remove a rule; users get their locks from createLocks. */
@@ -136,21 +136,21 @@ export class Locks {
   }
 
   /** A waiting ticket is left behind by process.exit() too. */
-  #opened(objects: TicketObjects): void {
+  #opened(ticket: HeldTicket): void {
     const entry: Pending = {
       store: this.#store,
-      targets: () => objects.targets(),
+      targets: () => ticket.targets(),
       release: undefined,
       signals: this.#settings.signals,
     };
-    this.#tickets.set(objects, entry);
+    this.#tickets.set(ticket, entry);
     track(entry);
   }
 
-  #forget(objects: TicketObjects): void {
-    const entry = this.#tickets.get(objects);
+  #forget(ticket: HeldTicket): void {
+    const entry = this.#tickets.get(ticket);
     if (entry === undefined) return;
-    this.#tickets.delete(objects);
+    this.#tickets.delete(ticket);
     untrack(entry);
   }
 }

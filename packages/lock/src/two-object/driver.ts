@@ -5,6 +5,7 @@
 import { BucketlockError, type CallOptions, type Random, type Store } from "@bucketlock/core";
 import { decodeTime, ulid } from "ulid";
 import type { EventFacts } from "../events.js";
+import type { HeldTicket } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
 import type { Settings } from "../settings.js";
 import { SteadyClock } from "../steady.js";
@@ -30,7 +31,7 @@ const ULID_TIME_MAX_MS = 2 ** 48 - 1;
 
 /** A ticket that won: what a lease is made of. */
 export interface Won {
-  readonly objects: TicketObjects;
+  readonly ticket: HeldTicket;
   readonly keeper: Keeper;
   readonly marker: bigint | undefined;
   readonly waitedMs: number;
@@ -120,7 +121,7 @@ class Driver {
     if (verdict.is !== "held") return verdict;
     if (this.#a.keepWaiting === false) this.#keeper?.start();
     return {
-      objects: this.#objects!,
+      ticket: this.#objects!,
       keeper: this.#keeper!,
       marker: verdict.marker,
       waitedMs: this.#a.settings.clock.monotonicMs() - this.#startedMs,

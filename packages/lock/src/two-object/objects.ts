@@ -11,6 +11,7 @@ import {
   type PutAnswer,
   type Store,
 } from "@bucketlock/core";
+import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
 import type { SignOfLife } from "./liveness.js";
 import {
   bodyOf,
@@ -136,7 +137,7 @@ function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockErr
 }
 
 /** The objects of a ticket of our own. Lives from the first PUT to the delete. */
-export class TicketObjects {
+export class TicketObjects implements HeldTicket {
   readonly #store: Store;
   readonly #label: string;
   /** Versions of `-0` and `-1` known to exist, so that nothing stays behind where the store keeps them. */
@@ -204,8 +205,25 @@ export class TicketObjects {
     return this.#store.head(doorKey(this.key, this.id), options);
   }
 
-  /** After a renewal on a store that keeps versions: the versions of `-0` before the newest. Failing is no harm, the next call has them again. */
-  async sweepOldDoors(options: CallOptions): Promise<void> {
+  /** HEAD of `-1` (gone: lost), then PUT of `-0`. */
+  async renew(call: RenewalCall): Promise<Renewal> {
+    const place = await this.headPlace({ ...call.limit(), signal: call.stop });
+    if (!place.found) return { is: "gone" };
+    if (!call.mayWrite()) return { is: "stopped" };
+    const sentAtMs = call.nowMs();
+    const limit = call.limit();
+    const put = await this.putDoor(call.renewals, { ...limit, validForMs: limit.timeoutMs });
+    if (put.outcome === "stored") return { is: "renewed", sentAtMs };
+    return { is: "unclear", cause: put.outcome === "unknown" ? put.cause : put };
+  }
+
+  async isThere(options: CallOptions): Promise<boolean> {
+    const [place, door] = await Promise.all([this.headPlace(options), this.headDoor(options)]);
+    return place.found && door.found;
+  }
+
+  /** On a store that keeps versions: the versions of `-0` before the newest go. The next call has again what was not deleted. */
+  async afterRenewal(options: CallOptions): Promise<void> {
     const doors = this.#versions.filter((version) => version.key === doorKey(this.key, this.id));
     const old = doors.slice(0, -1);
     if (old.length === 0) return;

@@ -15,6 +15,7 @@ import type {
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
+  GetOptions,
   HeadAnswer,
   ListedVersion,
   ListOptions,
@@ -97,11 +98,14 @@ class MemoryStore implements Store {
     });
   }
 
-  get(key: string, options: CallOptions = {}): Promise<GetAnswer> {
+  get(key: string, options: GetOptions = {}): Promise<GetAnswer> {
     return this.#answer(options, () => {
       const version = this.#current(objectKey("key", key));
       const serverTimeMs = this.#nowMs();
       if (version === undefined) return { found: false, serverTimeMs };
+      if (facts(version).etag === options.unlessEtag) {
+        return { found: true, unchanged: true, body: new Uint8Array(), ...facts(version), serverTimeMs };
+      }
       return { found: true, body: Uint8Array.from(version.body), ...facts(version), serverTimeMs };
     });
   }

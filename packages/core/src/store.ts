@@ -74,8 +74,14 @@ export interface ObjectFacts {
 /** An absent object is an answer, not an error. */
 export type HeadAnswer = (Answer & ObjectFacts & { readonly found: true }) | (Answer & { readonly found: false });
 export type GetAnswer =
-  | (Answer & ObjectFacts & { readonly found: true; readonly body: Uint8Array })
+  /** `unchanged`: it has the ETag of `unlessEtag` still; `body` is empty then, and other facts may be missing. */
+  | (Answer & ObjectFacts & { readonly found: true; readonly body: Uint8Array; readonly unchanged?: true })
   | (Answer & { readonly found: false });
+
+export interface GetOptions extends CallOptions {
+  /** The body is wanted only if the object no longer has this ETag (If-None-Match, RFC 9110 13.1.2). Then the answer may be `unchanged`. */
+  readonly unlessEtag?: string | undefined;
+}
 
 export interface ListOptions extends CallOptions {
   /** At most this many objects a page, 1 to 1000. Default 1000. */
@@ -144,7 +150,7 @@ export interface Store {
   readonly name: string;
   readonly features: StoreFeatures;
   put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<PutAnswer>;
-  get(key: string, options?: CallOptions): Promise<GetAnswer>;
+  get(key: string, options?: GetOptions): Promise<GetAnswer>;
   head(key: string, options?: CallOptions): Promise<HeadAnswer>;
   /** In byte order of the keys. Any failing page throws: an iteration that ends normally is the whole listing. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ListPage>;

@@ -7,6 +7,7 @@ import type { Chronicle } from "./chronicle.js";
 import { nowMs, type Order, type Shared, type Told } from "./conversation.js";
 
 const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
+const START_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 3_000;
 
 interface Member {
@@ -40,7 +41,11 @@ export class Crew {
   /** Starts a process each; resolves when all are ready. */
   async start(names: readonly string[]): Promise<void> {
     for (const name of names) this.#spawn(name);
-    await this.until(() => [...this.#members.values()].every((member) => member.isReady), 20_000, "processes to start");
+    await this.until(
+      () => [...this.#members.values()].every((member) => member.isReady),
+      START_LIMIT_MS,
+      "processes to start",
+    );
   }
 
   /** One order after the other. */

@@ -1,0 +1,185 @@
+/**
+ * A campaign: contenders in processes of their own share locks while a seeded plan kills, stops and continues them; in the
+ * end nothing may be left in the store. Gathers what was told; story.ts judges it.
+ * Never touches a process that it did not start.
+ */
+
+import { SeededRandom } from "@bucketlock/core/testing";
+import { createLocks, type Store } from "@bucketlock/lock";
+import { expect } from "vitest";
+import type { Worker, WorkerOptions } from "../processes.js";
+import type { ContenderOrders, Line } from "./lines.js";
+import { type Story, showCounts, type Told, tellStory, troubles } from "./story.js";
+
+/** How long one configuration contends, in ms. */
+export const CAMPAIGN_MS = Number(process.env.BUCKETLOCK_CAMPAIGN_MS ?? 20_000);
+/** The campaign's own share of a test's limit: start, the last take-overs, the sweep. */
+export const AROUND_CAMPAIGN_MS = 90_000;
+
+/** BUCKETLOCK_CAMPAIGN_SEED repeats a run's plan; its timing is the machine's. */
+export function seedOf(): number {
+  const given = process.env.BUCKETLOCK_CAMPAIGN_SEED;
+  return given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
+}
+
+export interface Campaign {
+  readonly name: string;
+  /** Where each contender works: they take turns on the list. */
+  readonly stores: readonly ContenderOrders["store"][];
+  readonly keys: readonly string[];
+  readonly contenders: number;
+  readonly durationMs: number;
+  readonly leaseMs: number;
+  readonly settleMs?: number;
+  readonly sharedShare?: number;
+  readonly impatientShare?: number;
+  /** One contender breaks others' live tickets. */
+  readonly withCheat?: boolean;
+  /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
+  readonly blowEveryMs: number;
+  /** Kinds of errors that the faults of the network explain. Without faults, none. */
+  readonly explained?: readonly string[];
+  /** Of the campaign and all contenders; printed, so that it can be repeated. */
+  readonly seed: number;
+}
+
+const contender = new URL("./contender.worker.ts", import.meta.url);
+const PAUSE_MS = 5;
+
+type Start = (file: string | URL, options?: WorkerOptions) => Worker;
+interface Contender {
+  readonly actor: string;
+  readonly worker: Worker;
+  stopped: boolean;
+  killed: boolean;
+}
+
+export interface Outcome {
+  readonly story: Story;
+  readonly counts: Readonly<Record<string, number>>;
+  /** What went wrong in a contender and is not explained. */
+  readonly troubles: readonly string[];
+  /** For a failure's message. */
+  readonly why: string;
+}
+
+/** Runs it; every contender that lived must have ended well. `expectSound` judges the rest. */
+export async function runCampaign(start: Start, campaign: Campaign): Promise<Outcome> {
+  const random = new SeededRandom(campaign.seed);
+  const all: Contender[] = [];
+  const enlist = () => {
+    const n = all.length;
+    const orders: ContenderOrders = {
+      store: campaign.stores[n % campaign.stores.length]!,
+      keys: campaign.keys,
+      seed: random.uint32(),
+      leaseMs: campaign.leaseMs,
+      settleMs: campaign.settleMs ?? 0,
+      sharedShare: campaign.sharedShare ?? 0.4,
+      impatientShare: campaign.impatientShare ?? 0.3,
+      cheats: campaign.withCheat === true && n === 0,
+    };
+    const worker = start(contender, { args: [JSON.stringify(orders)] });
+    all.push({ actor: `p${n}`, worker, stopped: false, killed: false });
+  };
+  for (let n = 0; n < campaign.contenders; n++) enlist();
+  await Promise.all(all.map(({ worker }) => worker.message<Line>((line) => line.event === "hello")));
+
+  const blows = { kills: 0, stops: 0 };
+  const pending = new Set<Promise<void>>();
+  const endMs = performance.now() + campaign.durationMs;
+  let nextMs = performance.now() + campaign.blowEveryMs;
+  while (performance.now() < endMs) {
+    await sleep(PAUSE_MS);
+    if (performance.now() < nextMs) continue;
+    const victim = choose(all, random);
+    if (victim === undefined) continue;
+    nextMs = performance.now() + campaign.blowEveryMs * (0.5 + random.float());
+    if (random.float() < 0.4) {
+      blows.kills++;
+      victim.killed = true;
+      await victim.worker.kill();
+      enlist();
+    } else {
+      blows.stops++;
+      victim.stopped = true;
+      victim.worker.signal("SIGSTOP");
+      const thaw = sleep(campaign.leaseMs * (1.2 + random.float())).then(() => {
+        victim.worker.signal("SIGCONT");
+        victim.stopped = false;
+        pending.delete(thaw);
+      });
+      pending.add(thaw);
+    }
+  }
+  await Promise.all(pending);
+  await end(all);
+
+  const told = all.map(({ actor, worker, killed }): Told => ({ actor, killed, lines: worker.messages as Line[] }));
+  const story = tellStory(told);
+  const counts = { processes: all.length, ...blows, ...story.counts, requests: requestsOf(told) };
+  console.log(`ring 5: ${campaign.name} (seed ${campaign.seed}): ${showCounts(counts)}`);
+  const why = `seed ${campaign.seed}\n${story.timeLine}`;
+  return { story, counts, troubles: troubles(told, campaign.explained), why };
+}
+
+/** What holds for every campaign; the caller adds its floors, for an idle one proves nothing. */
+export function expectSound({ story, troubles, why }: Outcome): void {
+  expect(story.findings, why).toEqual([]);
+  expect(troubles, why).toEqual([]);
+}
+
+/** A holder every other time: killing who only waits proves less. */
+function choose(all: readonly Contender[], random: SeededRandom): Contender | undefined {
+  const alive = all.filter((one) => !one.stopped && !one.killed && one.worker.messages.length > 0);
+  // Most must run, or nothing happens any more.
+  if (alive.length <= all.filter((one) => !one.killed).length / 2) return undefined;
+  const holders = alive.filter(({ worker }) => isHolding(worker.messages as Line[]));
+  return random.pick(random.float() < 0.5 && holders.length > 0 ? holders : alive);
+}
+
+function isHolding(lines: readonly Line[]): boolean {
+  const last = lines.findLast((line) => ["got", "ending", "lost"].includes(line.event));
+  return last?.event === "got";
+}
+
+/** Everyone alive closes its locks and ends by itself: neither a timer nor a socket nor a listener keeps it. */
+async function end(all: readonly Contender[]): Promise<void> {
+  const left = all.filter((one) => !one.killed);
+  for (const { worker } of left) worker.send("stop");
+  for (const { actor, worker } of left) {
+    const exit = await worker.exit(30_000);
+    const said = (worker.messages.at(-1) as Line | undefined)?.event;
+    expect({ actor, ...exit, said, stderr: worker.stderr }).toEqual({
+      actor,
+      code: 0,
+      signal: null,
+      said: "bye",
+      stderr: "",
+    });
+  }
+}
+
+function requestsOf(all: readonly Told[]): number {
+  return all.reduce((sum, { lines }) => {
+    const bye = lines.findLast((line) => line.event === "bye");
+    return sum + (bye?.event === "bye" ? bye.requests : 0);
+  }, 0);
+}
+
+/**
+ * After the last contender: one exclusive lease of each lock, which outwaits whatever the killed left; then nothing may
+ * be there. `store` is closed.
+ */
+export async function expectNothingLeft(store: Store, keys: readonly string[], leaseMs: number): Promise<void> {
+  const locks = createLocks(store, { leaseMs });
+  await Promise.all(keys.map((key) => locks.lock(key).run(() => {}, { waitMs: 60_000 })));
+  const left: string[] = [];
+  for await (const page of store.listVersions("")) {
+    left.push(...page.versions.map(({ key, isDeleteMarker }) => (isDeleteMarker ? `${key} (marker)` : key)));
+  }
+  await locks.close();
+  expect(left).toEqual([]);
+}
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

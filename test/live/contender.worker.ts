@@ -1,0 +1,198 @@
+/**
+ * One contender of a campaign: takes and gives back locks by chance until told to stop, and writes down what it believes.
+ * Writes synchronously, so that what happened before a SIGKILL has been told. Judges nothing; ends by itself once closed,
+ * so that whatever `close` leaves running shows as a process that does not end.
+ */
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { BucketlockError, openFileStore, openS3Session, type Store } from "@bucketlock/core";
+import { SeededRandom } from "@bucketlock/core/testing";
+import {
+  createLocks,
+  type Lease,
+  type Lock,
+  type LockEvent,
+  LockLostError,
+  type Mode,
+  NotAcquiredError,
+} from "@bucketlock/lock";
+import type { ContenderOrders, How, Line } from "./lines.js";
+
+const orders = JSON.parse(process.argv[2]!) as ContenderOrders;
+const random = new SeededRandom(orders.seed);
+const marginMs = orders.leaseMs / 10;
+const PATIENCE_MS = 15_000;
+const BEAT_MS = 20;
+
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+const between = (low: number, high: number) => low + random.float() * (high - low);
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** The pipe may be full for a moment while the reader is busy. */
+function tell(line: Line): void {
+  const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
+  for (let from = 0; from < bytes.length; ) {
+    try {
+      from += writeSync(1, bytes, from);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+}
+
+// -- When did this process certainly run? ---------------------------------------------------------------------------
+// The beat before the last one: by the time of the last, every timer due at the one before had fired.
+let beats = [now(), now()];
+setInterval(() => {
+  beats = [beats[1]!, now()];
+}, BEAT_MS).unref();
+
+// -- The store, with an eye on it ---------------------------------------------------------------------------------------
+let requests = 0;
+const OBJECT = /\.lock\.([^-]+)-([01])$/;
+const opened = new Set<string>();
+
+function open(): Store {
+  const { store } = orders;
+  if (store.kind === "file") return openFileStore({ dir: store.dir });
+  return openS3Session({ ...store, credentials: store, onEvent: () => requests++ }).store();
+}
+
+/** Tells when a ticket's place is drawn: only a store knows. */
+function watched(store: Store): Store {
+  const put: Store["put"] = async (key, body, options) => {
+    const [, ticket, part] = OBJECT.exec(key) ?? [];
+    if (ticket !== undefined && part === "0" && !opened.has(ticket)) {
+      opened.add(ticket);
+      tell({ event: "door", ticket, at: now() });
+    }
+    const answer = await store.put(key, body, options);
+    if (ticket !== undefined && part === "1" && answer.outcome === "stored")
+      tell({ event: "place", ticket, at: now() });
+    return answer;
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "put") return put;
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+// -- Leases ---------------------------------------------------------------------------------------------------------
+const leases = new Map<string, Lease>();
+
+/** The end of the lease with its margin, on the shared clock. Every pause between these lines only makes it earlier. */
+function untilOf(lease: Lease): number {
+  const at = now();
+  const leftMs = lease.heldUntil - Date.now();
+  // 0 says "over", not since when.
+  return leftMs > 0 ? at + leftMs + marginMs - 1 : at;
+}
+
+function onEvent(event: LockEvent): void {
+  const ticket = event.ticketId;
+  if (event.type === "renewed") {
+    // Before the claim it is the ticket that was renewed; `got` will know.
+    const lease = leases.get(ticket);
+    if (lease !== undefined) tell({ event: "renewed", ticket, at: now(), until: untilOf(lease) });
+  } else if (event.type === "lost") {
+    tell({ event: "lost", ticket, at: now(), ranAt: beats[0]!, why: event.why });
+  } else if (event.type === "tookOver") {
+    tell({ event: "tookOver", victim: event.victim, at: now() });
+  } else if (event.type === "withdrew") {
+    tell({ event: "withdrew", ticket, why: event.why });
+  } else if (event.type === "leaked") {
+    tell({ event: "trouble", where: "lease", kind: "bug", text: "a lease was collected while held" });
+  }
+}
+
+async function hold(lease: Lease): Promise<void> {
+  const ticket = lease.ticketId;
+  leases.set(ticket, lease);
+  const at = now();
+  tell({ event: "got", key: lease.key, mode: lease.mode, ticket, at, until: untilOf(lease) });
+  try {
+    // Now and then longer than a lease: only renewals carry it.
+    const endMs = now() + (random.float() < 0.05 ? orders.leaseMs * between(1, 1.6) : between(2, 60));
+    while (now() < endMs && !lease.signal.aborted && !stopping.signal.aborted) {
+      const touched = now();
+      lease.throwIfLost();
+      tell({ event: "touch", ticket, at: touched });
+      await sleep(Math.min(20, Math.max(1, endMs - now())));
+    }
+  } finally {
+    tell({ event: "ending", ticket, at: now() });
+    leases.delete(ticket);
+    await lease.release();
+  }
+}
+
+// -- Attempts -------------------------------------------------------------------------------------------------------
+const stopping = new AbortController();
+
+function chooseHow(): How {
+  if (random.float() >= orders.impatientShare) return "acquire";
+  return random.pick(["shortWait", "abort", "try"] as const);
+}
+
+function take(lock: Lock, mode: Mode, how: How): Promise<Lease | undefined> {
+  const signals = [stopping.signal];
+  if (how === "abort") {
+    const impatience = new AbortController();
+    setTimeout(() => impatience.abort("impatient"), between(1, 400));
+    signals.push(impatience.signal);
+  }
+  const signal = AbortSignal.any(signals);
+  if (how === "try") return lock.tryAcquire({ mode, signal });
+  return lock.acquire({ mode, signal, waitMs: how === "shortWait" ? between(10, 400) : PATIENCE_MS });
+}
+
+async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
+  const key = random.pick(orders.keys);
+  const mode: Mode = random.float() < orders.sharedShare ? "shared" : "exclusive";
+  const how = chooseHow();
+  tell({ event: "ask", key, mode, how, at: now() });
+  let where = "acquire";
+  try {
+    if (orders.cheats && random.float() < 0.5) await locks.lock(key).breakLock({ olderThanMs: 0 });
+    const lease = await take(locks.lock(key), mode, how);
+    where = "hold";
+    if (lease === undefined) tell({ event: "gaveUp", how });
+    else await hold(lease);
+  } catch (error) {
+    if (error === "impatient" || error === "stop" || error instanceof NotAcquiredError) tell({ event: "gaveUp", how });
+    else if (!(error instanceof LockLostError)) tell(troubleOf(where, error));
+  }
+}
+
+function troubleOf(where: string, error: unknown): Line {
+  if (!(error instanceof BucketlockError)) return { event: "trouble", where, kind: "bug", text: String(error) };
+  return { event: "trouble", where, kind: error.kind, text: `${error.code}: ${error.message}` };
+}
+
+// -- From hello to bye ----------------------------------------------------------------------------------------------
+const store = open();
+const locks = createLocks(watched(store), {
+  leaseMs: orders.leaseMs,
+  marginMs,
+  settleMs: orders.settleMs,
+  onEvent,
+});
+const input = createInterface({ input: process.stdin });
+// Any line, or the end of whoever started us.
+input.once("line", () => stopping.abort("stop"));
+input.once("close", () => stopping.abort("stop"));
+
+tell({ event: "hello" });
+while (!stopping.signal.aborted) {
+  await attempt(locks);
+  await sleep(between(0, 30));
+}
+await locks.close().catch((error: unknown) => {
+  if (!(error instanceof LockLostError)) tell(troubleOf("close", error));
+});
+tell({ event: "bye", requests });
+input.close();
+process.stdin.destroy();

@@ -1,0 +1,67 @@
+/** The campaign on the file store: processes of one host that share nothing but a directory. Needs no server. */
+import { openFileStore } from "@bucketlock/core";
+import { describe, expect, it } from "vitest";
+import { useWorkers } from "../processes.js";
+import { temporaryDirectory } from "../servers/guard.js";
+import {
+  AROUND_CAMPAIGN_MS,
+  CAMPAIGN_MS,
+  type Campaign,
+  expectNothingLeft,
+  expectSound,
+  type Outcome,
+  runCampaign,
+  seedOf,
+} from "./campaign.js";
+
+const start = useWorkers();
+const leaseMs = 2_000;
+const durationMs = CAMPAIGN_MS / 2;
+
+async function campaignOnFiles(campaign: Pick<Campaign, "name" | "keys"> & Partial<Campaign>): Promise<Outcome> {
+  const directory = temporaryDirectory("campaign");
+  try {
+    const outcome = await runCampaign(start, {
+      stores: [{ kind: "file", dir: directory.path }],
+      contenders: 8,
+      durationMs,
+      leaseMs,
+      blowEveryMs: 2_000,
+      seed: seedOf(),
+      ...campaign,
+    });
+    await expectNothingLeft(openFileStore({ dir: directory.path }), campaign.keys, leaseMs);
+    return outcome;
+  } finally {
+    directory.remove();
+  }
+}
+
+describe("contention on the file store", () => {
+  const limitMs = durationMs + AROUND_CAMPAIGN_MS;
+
+  it("of one key is sound", { timeout: limitMs }, async () => {
+    const outcome = await campaignOnFiles({ name: "file, one key", keys: ["line"] });
+    expectSound(outcome);
+    expect(outcome.counts.acquisitions).toBeGreaterThan(durationMs / 1000);
+    expect(outcome.counts.takeOvers).toBeGreaterThan(0);
+  });
+
+  it("of several keys is sound", { timeout: limitMs }, async () => {
+    const outcome = await campaignOnFiles({ name: "file, several keys", keys: ["a", "b/c", "d e"] });
+    expectSound(outcome);
+    expect(outcome.counts.acquisitions).toBeGreaterThan(durationMs / 500);
+  });
+
+  it("is found unsound when somebody breaks live tickets", { timeout: limitMs }, async () => {
+    const outcome = await campaignOnFiles({
+      name: "file, with a cheat",
+      keys: ["line"],
+      contenders: 4,
+      durationMs: 3_000,
+      blowEveryMs: Number.POSITIVE_INFINITY,
+      withCheat: true,
+    });
+    expect(outcome.story.findings.join("\n")).toMatch(/^overlap: /m);
+  });
+});

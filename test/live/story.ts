@@ -1,0 +1,179 @@
+/**
+ * What the contenders told, as a history that can be judged: leases with their beginning and end, places in line, counts.
+ * The judging itself is the published checker's. Pure.
+ *
+ * Never false: an end that a process could not tell any more is the last one it did tell, so an interval is only ever too
+ * short. Blind, therefore, to a renewal that was stored but not told before a SIGKILL: at most one renewal's length.
+ */
+import { checkHistory, type Hold } from "@bucketlock/lock/testing";
+import type { Line } from "./lines.js";
+
+/** All lines of one process, and how it ended. */
+export interface Told {
+  readonly actor: string;
+  readonly lines: readonly Line[];
+  readonly killed: boolean;
+}
+
+interface Lease {
+  readonly hold: Hold;
+  /** The last end that its holder knew: before it, nobody may take it over. */
+  readonly untilMs: number;
+}
+
+export interface Story {
+  readonly holds: readonly Hold[];
+  readonly counts: Readonly<Record<string, number>>;
+  /** Empty: nothing forbidden happened. */
+  readonly findings: readonly string[];
+  /** Everything told about the holds of `findings` and around them, in time. */
+  readonly timeLine: string;
+}
+
+// Who was held up longer than this while drawing a place is left out of the check of the order, which would else have to
+// forgive everybody as much.
+const DRAW_MAX_MS = 200;
+
+export function tellStory(all: readonly Told[]): Story {
+  const leases = all.flatMap(leasesOf);
+  const spans = drawings(all);
+  const holds = leases.map((lease) => withPlace(lease, spans.get(lease.hold.ticketId!)));
+  const placed = holds.filter((hold) => hold.placedMs !== undefined);
+  // A ticket placed before another opened its door stands before it. How long after the door that place was stored is
+  // not the same for all: the longest of it is the tolerance.
+  const orderToleranceMs = Math.max(0, ...placed.map((hold) => spans.get(hold.ticketId!)!.tookMs));
+  const violations = checkHistory(holds, { orderToleranceMs });
+  const findings = [...violations.map(({ rule, message }) => `${rule}: ${message}`), ...wrongTakeOvers(all, leases)];
+  const lines = all.flatMap((told) => told.lines);
+  const count = (event: Line["event"]) => lines.filter((line) => line.event === event).length;
+  return {
+    holds,
+    counts: {
+      attempts: count("ask"),
+      acquisitions: count("got"),
+      shared: holds.filter((hold) => hold.mode === "shared").length,
+      sharedAtOnce: mostAtOnce(holds.filter((hold) => hold.mode === "shared")),
+      inOrder: placed.length,
+      orderToleranceMs: Math.round(orderToleranceMs),
+      renewals: count("renewed"),
+      gaveUp: count("gaveUp"),
+      withdrawals: count("withdrew"),
+      takeOvers: count("tookOver"),
+      losses: count("lost"),
+      troubles: count("trouble"),
+    },
+    findings,
+    timeLine:
+      findings.length === 0
+        ? ""
+        : timeLine(
+            all,
+            violations.flatMap((violation) => violation.holds),
+          ),
+  };
+}
+
+/** Everything that went wrong in the contenders, apart from what faults of the network explain. */
+export function troubles(all: readonly Told[], explained: readonly string[] = []): string[] {
+  return all.flatMap(({ actor, lines }) =>
+    lines.flatMap((line) =>
+      line.event === "trouble" && !explained.includes(line.kind)
+        ? [`${actor}: ${line.where}: ${line.kind}: ${line.text}`]
+        : [],
+    ),
+  );
+}
+
+function leasesOf({ actor, lines, killed }: Told): Lease[] {
+  return lines.flatMap((got): Lease[] => {
+    if (got.event !== "got") return [];
+    const own = lines.filter((line) => "ticket" in line && line.ticket === got.ticket);
+    let untilMs = got.until ?? Number.POSITIVE_INFINITY;
+    let touchedMs = got.at;
+    let endMs = Number.POSITIVE_INFINITY;
+    let toldLostMs: number | undefined;
+    let released = false;
+    for (const line of own) {
+      if (line.event === "renewed") untilMs = Math.max(untilMs, line.until);
+      // Seen to be held: stronger than any arithmetic.
+      if (line.event === "touch") touchedMs = Math.max(touchedMs, line.at);
+      if (line.event === "ending" || line.event === "lost") endMs = Math.min(endMs, line.at);
+      if (line.event === "ending") released = toldLostMs === undefined;
+      if (line.event === "lost" && !released) toldLostMs = line.ranAt;
+    }
+    // Neither given back nor told that it ended, by a process that lived on.
+    if (endMs === Number.POSITIVE_INFINITY && !killed) toldLostMs = Number.POSITIVE_INFINITY;
+    const toMs = Math.max(got.at, touchedMs, Math.min(endMs, untilMs));
+    const hold = { actor, key: got.key, mode: got.mode, fromMs: got.at, toMs, toldLostMs, ticketId: got.ticket };
+    return [{ hold, untilMs: Math.min(endMs, untilMs) }];
+  });
+}
+
+interface Drawing {
+  readonly placedMs: number;
+  /** From opening the door to the place. */
+  readonly tookMs: number;
+}
+
+function drawings(all: readonly Told[]): Map<string, Drawing> {
+  const doors = new Map<string, number>();
+  const spans = new Map<string, Drawing>();
+  for (const line of all.flatMap((told) => told.lines)) {
+    if (line.event === "door") doors.set(line.ticket, line.at);
+    if (line.event === "place")
+      spans.set(line.ticket, { placedMs: line.at, tookMs: line.at - (doors.get(line.ticket) ?? 0) });
+  }
+  return spans;
+}
+
+function withPlace({ hold, untilMs }: Lease, drawing: Drawing | undefined): Hold {
+  if (drawing === undefined || drawing.tookMs > DRAW_MAX_MS) return hold;
+  // Stopped between the claim and telling it: when it held, if it did, is not known.
+  if (untilMs <= hold.fromMs) return hold;
+  return { ...hold, placedMs: drawing.placedMs };
+}
+
+/** Took over a lease before the last end that its holder knew: wrong even where nobody held after it. */
+function wrongTakeOvers(all: readonly Told[], leases: readonly Lease[]): string[] {
+  const byTicket = new Map(leases.map((lease) => [lease.hold.ticketId, lease]));
+  return all.flatMap(({ actor, lines }) =>
+    lines.flatMap((line) => {
+      if (line.event !== "tookOver") return [];
+      const victim = byTicket.get(line.victim);
+      if (victim === undefined || victim.untilMs <= line.at) return [];
+      return [`take-over: ${actor} took over ${line.victim} ${Math.round(victim.untilMs - line.at)} ms before its end`];
+    }),
+  );
+}
+
+function mostAtOnce(holds: readonly Hold[]): number {
+  return Math.max(
+    0,
+    ...holds.map(
+      (one) => holds.filter((o) => o.key === one.key && o.fromMs <= one.fromMs && one.fromMs < o.toMs).length,
+    ),
+  );
+}
+
+const AROUND_MS = 300;
+
+function timeLine(all: readonly Told[], holds: readonly Hold[]): string {
+  const lines = all.flatMap(({ actor, lines }) => lines.map((line) => ({ actor, line })));
+  const tickets = new Set(holds.map((hold) => hold.ticketId));
+  const near = (at: number) => holds.some((hold) => at > hold.fromMs - AROUND_MS && at < hold.toMs + AROUND_MS);
+  return lines
+    .filter(({ line }) => "at" in line && (("ticket" in line && tickets.has(line.ticket)) || near(line.at)))
+    .filter(({ line }) => line.event !== "touch" || tickets.has(line.ticket))
+    .map(({ actor, line }) => ({ actor, line: line as Line & { at: number } }))
+    .sort((a, b) => a.line.at - b.line.at)
+    .slice(-400)
+    .map(({ actor, line: { at, ...rest } }) => `${at.toFixed(3)} ${actor} ${JSON.stringify(rest)}`)
+    .join("\n");
+}
+
+/** One line for a log. */
+export function showCounts(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+}

@@ -1,0 +1,74 @@
+/**
+ * Buckets that keep versions: the store's verbs on them, and that a lock leaves no version and no marker behind. On the
+ * servers that keep versions as they are started here.
+ */
+import { storeConformance } from "@bucketlock/core/testing";
+import { createLocks } from "@bucketlock/lock";
+import { beforeAll, describe, expect, it } from "vitest";
+import { Signer } from "../../packages/core/src/sigv4.js";
+import { onServer } from "../servers/on-server.js";
+import type { ServerFacts } from "../servers/server.js";
+import { useBucket } from "./buckets.js";
+
+const skips = {
+  minio: { "key: double slash": "refused with 400", "key: leading slash": "refused with 400" },
+  rgw: { "conditional-writes": "conditions are silently ignored on a bucket that keeps versions" },
+} as const;
+
+for (const name of ["minio", "rgw"] as const) {
+  onServer(name, (server) => {
+    const { bucket, session } = useBucket(server, "versions");
+    beforeAll(() => keepVersions(server, bucket));
+    let n = 0;
+    storeConformance(
+      { describe, it },
+      {
+        name: `S3 on ${name} with versions`,
+        open: async () => ({ store: session().store(), prefix: `suite-${n++}/` }),
+        skip: skips[name],
+        rounds: 20,
+      },
+    );
+
+    it("leaves no version of a lock behind, renewals and a take-over included", async () => {
+      const leaseMs = 900;
+      const versions = async () => {
+        const names: string[] = [];
+        for await (const page of session().listObjectVersions("locked"))
+          names.push(...page.versions.map((version) => version.key));
+        return names;
+      };
+      const locks = createLocks(session().store(), { leaseMs });
+      const lock = locks.lock("locked");
+      const held = await lock.acquire();
+      await new Promise((resolve) => setTimeout(resolve, 2 * leaseMs));
+      expect(held.isHeld).toBe(true);
+      // Of `-0` the newest and the one before, should it not have been swept yet; of `-1` the only one.
+      expect((await versions()).length).toBeLessThanOrEqual(3);
+      await held.release();
+      expect(await versions()).toEqual([]);
+
+      await (await lock.acquire()).abandon();
+      await (await lock.acquire({ waitMs: 20_000 })).release();
+      expect(await versions()).toEqual([]);
+      await locks.close();
+    });
+  });
+}
+
+/** No verb of the session: a program does not change how its bucket is kept. */
+async function keepVersions(server: ServerFacts, bucket: string): Promise<void> {
+  const { host } = new URL(server.endpoint);
+  const query = new Signer({ region: server.region, service: "s3" }).signQuery(
+    {
+      ...{ method: "PUT", path: `/${bucket}`, query: [["versioning", ""]] },
+      ...{ headers: [["host", host]], payloadHash: "UNSIGNED-PAYLOAD" },
+    },
+    { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
+    Date.now(),
+    60,
+  );
+  const body = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`;
+  const answer = await fetch(`${server.endpoint}/${bucket}?${query}`, { method: "PUT", body });
+  expect(answer.status, await answer.text()).toBe(200);
+}

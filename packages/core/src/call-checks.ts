@@ -1,5 +1,5 @@
 /**
- * What the memory and the file store check of every call before they do anything. Refuses with InvalidError (or the
+ * What every store of this package checks of a call before it does anything. Refuses with InvalidError (or the
  * caller's own abort reason), never mends what came.
  */
 import { InvalidError } from "./errors.js";

@@ -30,7 +30,7 @@ import type { Random } from "./random.js";
 const KEEP = 8;
 /** Leftovers of killed processes are looked for with every so many writes, and with a process's first. */
 const TIDY_EVERY = 16;
-const BACKOFF_MAX_MS = 16;
+const BACKOFF_MAX_MS = 8;
 
 export interface Parts {
   readonly disk: Disk;

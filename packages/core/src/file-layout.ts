@@ -15,6 +15,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -117,10 +118,11 @@ function build({ dir, tmp }: Layout, { durable, random }: LayoutOptions): void {
   });
   try {
     linkSync(draft, join(dir, MARKER));
-  } catch (error) {
-    if (errno(error) !== "EEXIST") throw error;
-  } finally {
     unlinkSync(draft);
+  } catch (error) {
+    // Another process was first (EEXIST), or first and so far ahead that it has swept the draft (ENOENT).
+    if (errno(error) !== "EEXIST" && errno(error) !== "ENOENT") throw error;
+    rmSync(draft, { force: true });
   }
   if (durable) {
     const handle = openSync(dir, "r");

@@ -259,6 +259,36 @@ describe("limits", () => {
   });
 });
 
+describe("a signal", () => {
+  it("ends a put at any step before its link, with nothing written", async () => {
+    for (const [operation, part] of [
+      ["names", "generations"],
+      ["write", "bodies"],
+      ["write", "tmp"],
+    ] as const) {
+      const controller = new AbortController();
+      const reason = new Error(operation);
+      const hold = disk.hold("after", operation, part);
+      const put = slow.put("k", BIG, { signal: controller.signal });
+      await hold.reached;
+      controller.abort(reason);
+      hold.letGo();
+      await expect(put).rejects.toBe(reason);
+    }
+    expect([files("tmp"), files("bodies"), files("generations")]).toEqual([[], [], []]);
+  });
+
+  it("does not take back a put that is stored", async () => {
+    const controller = new AbortController();
+    const hold = disk.hold("after", "link");
+    const put = slow.put("k", "v", { signal: controller.signal });
+    await hold.reached;
+    controller.abort();
+    hold.letGo();
+    expect((await put).outcome).toBe("stored");
+  });
+});
+
 describe("disks that fail", () => {
   it.each([
     ["write", "ENOSPC", "STORE_FULL", "unavailable"],

@@ -78,7 +78,7 @@ export const conditionTests: readonly ConformanceTest[] = [
       await room.put("k", "start");
       for (let round = 0; round < RACES; round++) {
         const { etag } = await room.head("k");
-        assert.ok(etag !== undefined);
+        assert.ok(etag !== undefined, "an object without an ETag");
         await race(room, "k", (body) => room.store.put(room.key("k"), `${body}`, { condition: { etag } }));
         await room.put("k", `round ${round}`);
       }

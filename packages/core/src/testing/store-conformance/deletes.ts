@@ -57,7 +57,10 @@ export const deleteTests: readonly ConformanceTest[] = [
           [room.key("b"), false],
         ],
       );
-      assert.ok(latest.every((version) => version.lastModifiedMs > 0));
+      assert.ok(
+        latest.every((version) => version.lastModifiedMs > 0),
+        "a version without a timestamp",
+      );
     },
   },
   {
@@ -67,7 +70,8 @@ export const deleteTests: readonly ConformanceTest[] = [
       const key = room.key("k");
       const first = await room.put("k", "one");
       const second = await room.put("k", "two");
-      assert.ok(first.versionId && second.versionId && first.versionId !== second.versionId);
+      assert.ok(first.versionId && second.versionId, "a put without a version id");
+      assert.notEqual(first.versionId, second.versionId);
       assert.equal((await room.head("k")).versionId, second.versionId);
       await room.store.delete({ key });
       assert.equal((await room.store.head(key)).found, false);

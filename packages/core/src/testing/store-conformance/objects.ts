@@ -10,7 +10,7 @@ async function bodySurvives(room: Room, body: Uint8Array | string): Promise<void
   const bytes = Buffer.from(body);
   await room.put("body", body);
   const answer = await room.store.get(room.key("body"));
-  assert.ok(answer.found);
+  assert.ok(answer.found, "put, but absent");
   assert.ok(bytes.equals(answer.body), `body of ${bytes.length} bytes came back as ${answer.body.length} others`);
   assert.equal(answer.size ?? bytes.length, bytes.length);
   assert.equal((await room.list("body"))[0]?.size, bytes.length);
@@ -23,9 +23,9 @@ export const objectTests: readonly ConformanceTest[] = [
       const { conditionalWrites, versions, timestampStepMs, deleteMany } = store.features;
       assert.ok(["yes", "no", "unknown"].includes(conditionalWrites));
       assert.ok(["yes", "no", "unknown"].includes(versions));
-      assert.ok(timestampStepMs >= 1);
+      assert.ok(timestampStepMs >= 1, `timestampStepMs ${timestampStepMs}`);
       assert.equal(typeof deleteMany, "boolean");
-      assert.ok(store.name.length > 0);
+      assert.notEqual(store.name, "");
     },
   },
   {
@@ -35,8 +35,8 @@ export const objectTests: readonly ConformanceTest[] = [
       const got = await room.store.get(room.key("k"));
       const head = await room.head("k");
       const [listed] = await room.list("k");
-      assert.ok(got.found);
-      assert.ok(listed);
+      assert.ok(got.found, "put, but absent");
+      assert.ok(listed, "put, but not listed");
       assert.equal(Buffer.from(got.body).toString(), "hello");
       assert.deepEqual([got.size, head.size, listed.size], [5, 5, 5]);
       for (const etag of [stored.etag, got.etag, listed.etag]) {
@@ -44,11 +44,13 @@ export const objectTests: readonly ConformanceTest[] = [
       }
       assert.deepEqual([got.metadata, head.metadata], [{}, {}]);
       assert.equal(got.lastModifiedMs, head.lastModifiedMs);
-      for (const ms of [head.lastModifiedMs, listed.lastModifiedMs]) assert.ok(ms !== undefined && ms > YEAR_2001_MS);
+      for (const ms of [head.lastModifiedMs, listed.lastModifiedMs])
+        assert.ok((ms ?? 0) > YEAR_2001_MS, `last modified ${ms}`);
       // HEAD tells whole seconds (an HTTP date), LIST may tell more.
-      assert.ok(Math.abs(listed.lastModifiedMs - (head.lastModifiedMs ?? 0)) < 1000);
+      const apartMs = Math.abs(listed.lastModifiedMs - (head.lastModifiedMs ?? 0));
+      assert.ok(apartMs < 1000, `LIST and HEAD differ by ${apartMs} ms`);
       for (const { serverTimeMs } of [stored, got, head]) {
-        if (serverTimeMs !== undefined) assert.ok(serverTimeMs > YEAR_2001_MS);
+        assert.ok((serverTimeMs ?? Infinity) > YEAR_2001_MS, `server time ${serverTimeMs}`);
       }
     },
   },
@@ -116,7 +118,7 @@ export const objectTests: readonly ConformanceTest[] = [
     async run(room) {
       await room.put("k", "abc");
       const answer = await room.store.get(room.key("k"));
-      assert.ok(answer.found);
+      assert.ok(answer.found, "put, but absent");
       answer.body.fill(0);
       assert.equal(await room.text("k"), "abc");
     },
@@ -128,7 +130,7 @@ export const objectTests: readonly ConformanceTest[] = [
       const metadata = { holder: "Ada, host-7 (pid 42); a=b%20c", renewal: "12", "long-name-0": "-" };
       await room.put("k", "x", { metadata });
       const got = await room.store.get(room.key("k"));
-      assert.ok(got.found);
+      assert.ok(got.found, "put, but absent");
       assert.deepEqual({ ...got.metadata }, metadata);
       assert.deepEqual({ ...(await room.head("k")).metadata }, metadata);
     },

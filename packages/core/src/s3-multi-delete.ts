@@ -11,6 +11,15 @@ const PARALLEL = 8;
 /** What S3 calls a failure and this project does not: it is gone. */
 const GONE = new Set(["NoSuchKey", "NoSuchVersion", "NotFound"]);
 
+/** Each target once: MinIO answers a repeated one with an entry that names no key. */
+export function withoutRepeats(targets: readonly DeleteTarget[]): DeleteTarget[] {
+  return [...new Map(targets.map(({ key, versionId }) => [id({ key, versionId }), { key, versionId }])).values()];
+}
+
+function id(target: DeleteTarget): string {
+  return JSON.stringify([target.key, target.versionId ?? null]);
+}
+
 /** One by one, a few at a time. A refusal concerns one key; the caller's own abort ends all. */
 export async function deleteEach(
   targets: readonly DeleteTarget[],
@@ -73,7 +82,6 @@ export async function deleteInOne(
 
 /** A target that the answer does not mention is not known to be gone. */
 function failures(targets: readonly DeleteTarget[], answer: DeleteResult): DeleteFailure[] {
-  const id = (target: DeleteTarget) => JSON.stringify([target.key, target.versionId ?? null]);
   // Some servers leave the version out of an entry.
   const deleted = new Set(answer.deleted.flatMap((entry) => [id(entry), id({ key: entry.key })]));
   const errors = new Map(

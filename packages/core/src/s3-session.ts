@@ -12,19 +12,19 @@ import { type Random, systemRandom } from "./random.js";
 import { type HttpAnswer, HttpClient } from "./request.js";
 import { S3Endpoint } from "./s3-endpoint.js";
 import { type S3Ask, type S3Event, S3Exchange, type S3Outcome } from "./s3-exchange.js";
-import { listPages } from "./s3-listing.js";
-import { deleteEach, deleteInOne } from "./s3-multi-delete.js";
+import { asOnlyVersion, objectPages, versionPages } from "./s3-listing.js";
+import { deleteEach, deleteInOne, withoutRepeats } from "./s3-multi-delete.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
 import { S3Store } from "./s3-store.js";
 import { Signer, UNSIGNED_PAYLOAD } from "./sigv4.js";
 import type {
   CallOptions,
+  Condition,
   DeleteAnswer,
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
   HeadAnswer,
-  ListedVersion,
   ListOptions,
   ListPage,
   ObjectFacts,
@@ -45,6 +45,8 @@ export interface S3SessionOptions {
   readonly credentials: S3Credentials | S3CredentialsProvider;
   /** `host/bucket/key` instead of `bucket.host/key`. Default: true for every endpoint but AWS. */
   readonly forcePathStyle?: boolean | undefined;
+  /** Send the ETag of If-Match without its quotes: Ceph RGW matches it only so. Default false. */
+  readonly bareIfMatch?: boolean | undefined;
   /** Limit of a call that brings none, its tries included, in ms. Default 10 000. */
   readonly timeoutMs?: number | undefined;
   /** Limit for getting a connection, in ms. Default 3000. */
@@ -84,6 +86,7 @@ export class S3Session {
   readonly #signer: Signer;
   readonly #credentials: CredentialSource;
   readonly #timeoutMs: number;
+  readonly #bareIfMatch: boolean;
   readonly #clock: Clock;
   // What this server turned out not to have.
   #hasVersions = true;
@@ -98,6 +101,7 @@ export class S3Session {
     this.origin = this.#endpoint.origin;
     this.#clock = options.clock ?? systemClock;
     this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
+    this.#bareIfMatch = options.bareIfMatch ?? false;
     this.#credentials = new CredentialSource(options.credentials);
     this.#signer = new Signer({ region: this.region, service: "s3" });
     this.#http = new HttpClient({
@@ -158,7 +162,7 @@ export class S3Session {
       key,
       headers,
       body: typeof body === "string" ? Buffer.from(body) : body,
-      condition: options.condition,
+      condition: this.#bareIfMatch ? withoutQuotes(options.condition) : options.condition,
       once: options.once,
       validForMs:
         options.validForMs === undefined ? undefined : durationMs("validForMs", options.validForMs, { min: 1 }),
@@ -213,64 +217,35 @@ export class S3Session {
    */
   async *listObjects(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage, void, void> {
     const pageSize = checkList(prefix, options);
-    const pages = listPages(prefix, (position) => {
-      const query: Pair[] = [
-        ["prefix", prefix],
-        ["max-keys", String(pageSize)],
-      ];
-      if (position !== undefined) query.push(["continuation-token", position]);
-      return this.#read(options, { request: "listObjects", query }, (answer, xml) => {
-        const { objects, nextToken } = xml.objects(answer.body);
-        return { entries: objects, next: nextToken };
-      });
-    });
-    for await (const { entries, serverTimeMs } of pages) yield { objects: entries, serverTimeMs };
+    yield* objectPages(prefix, pageSize, (query) =>
+      this.#read(options, { request: "listObjects", query }, (answer, xml) => xml.objects(answer.body)),
+    );
   }
 
-  /** Every version and delete marker. Where the server has no such request (501), the objects, as LIST shows them. */
+  /**
+   * Every version and delete marker, by key, newest first. Where the server has no such request (501), the objects, as
+   * LIST shows them.
+   */
   async *listObjectVersions(prefix: string, options: ListOptions = {}): AsyncGenerator<VersionPage, void, void> {
     const pageSize = checkList(prefix, options);
     if (this.#hasVersions) {
-      const pages = listPages(prefix, (position) => {
-        const query: Pair[] = [
-          ["prefix", prefix],
-          ["max-keys", String(pageSize)],
-        ];
-        if (position !== undefined) {
-          const { key, versionId } = JSON.parse(position) as { key: string; versionId?: string };
-          query.push(["key-marker", key]);
-          if (versionId !== undefined) query.push(["version-id-marker", versionId]);
-        }
-        return this.#read(options, { request: "listObjectVersions", query }, (answer, xml) => {
-          const { versions, next } = xml.versions(answer.body);
-          return { entries: versions, next: next && JSON.stringify(next) };
-        });
-      });
       let pagesRead = 0;
-      let before = new Set<string>();
+      const pages = versionPages(prefix, pageSize, (query) =>
+        this.#read(options, { request: "listObjectVersions", query }, (answer, xml) => xml.versions(answer.body)),
+      );
       try {
-        for await (const { entries, serverTimeMs } of pages) {
+        for await (const page of pages) {
           pagesRead++;
-          // versitygw gives the last entry of a page again as the first of the next.
-          const id = ({ key, versionId }: ListedVersion) => JSON.stringify([key, versionId]);
-          const versions = entries.filter((entry) => !before.has(id(entry)));
-          before = new Set(entries.map(id));
-          yield { versions, serverTimeMs };
+          yield page;
         }
         return;
       } catch (error) {
-        if (pagesRead > 0 || !isUnsupported(error)) throw error;
+        if (pagesRead > 0 || !(error instanceof StoreError && error.code === "STORE_UNSUPPORTED")) throw error;
         this.#hasVersions = false;
       }
     }
     for await (const { objects, serverTimeMs } of this.listObjects(prefix, options)) {
-      const versions = objects.map(({ key, lastModifiedMs }) => ({
-        key,
-        isLatest: true,
-        isDeleteMarker: false,
-        lastModifiedMs,
-      }));
-      yield { versions, serverTimeMs };
+      yield { versions: objects.map(asOnlyVersion), serverTimeMs };
     }
   }
 
@@ -289,8 +264,9 @@ export class S3Session {
    * In requests of up to 1000 keys. Where the server has no such request or does not answer it within half the limit, one
    * by one. Keys that XML cannot carry always go one by one.
    */
-  async deleteObjects(targets: readonly DeleteTarget[], options: CallOptions = {}): Promise<DeleteManyAnswer> {
-    checkTargets(targets);
+  async deleteObjects(given: readonly DeleteTarget[], options: CallOptions = {}): Promise<DeleteManyAnswer> {
+    checkTargets(given);
+    const targets = withoutRepeats(given);
     const limitMs = this.#limitMs(options);
     const startMs = this.#clock.monotonicMs();
     const left = (): CallOptions => ({
@@ -405,8 +381,8 @@ export class S3Session {
   }
 }
 
-function isUnsupported(error: unknown): boolean {
-  return error instanceof StoreError && error.code === "STORE_UNSUPPORTED";
+function withoutQuotes(condition: Condition | undefined): Condition | undefined {
+  return condition && "etag" in condition ? { etag: condition.etag.replace(/^"(.*)"$/, "$1") } : condition;
 }
 
 function versionQuery(from: { readonly versionId?: string | undefined }): readonly Pair[] | undefined {

@@ -17,6 +17,8 @@ export interface EmulatorOptions {
   /** The server's clock is ahead of the real one by this many ms. */
   readonly clockAheadMs?: number;
   readonly versions?: boolean;
+  /** A page of versions begins with the one that its marker names, as versitygw's do. */
+  readonly inclusiveMarkers?: boolean;
   /** `ignore`: answers 200 whatever the condition says. */
   readonly conditions?: "honour" | "ignore";
   readonly multiDelete?: boolean;
@@ -274,7 +276,8 @@ export class S3Emulator {
     const from =
       marker === null
         ? 0
-        : all.findIndex(({ key, stored }) => key === marker && stored.versionId === query.get("version-id-marker")) + 1;
+        : all.findIndex(({ key, stored }) => key === marker && stored.versionId === query.get("version-id-marker")) +
+          (this.#options.inclusiveMarkers ? 0 : 1);
     const page = all.slice(from, from + max);
     const more = all.length > from + max;
     const entries = page.map(({ key, stored, isLatest }) => {

@@ -21,8 +21,8 @@ import {
   encodeState,
   nextState,
   type Objects,
-  RECENT_MAX,
   type State,
+  wasApplied,
 } from "./file-state.js";
 import type { Random } from "./random.js";
 
@@ -60,6 +60,8 @@ export type Written<T> = { readonly answer: T } | { readonly unknown: StoreError
 
 export class Generations {
   readonly #parts: Parts;
+  /** This store among all that write in the directory, in this process and others. */
+  readonly #writer: string;
   #newest: State = EMPTY;
   #tidied = false;
   /** Ends when the last writer of this process that got in line is through. */
@@ -67,6 +69,7 @@ export class Generations {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#writer = parts.random.hex(8);
   }
 
   /** The state at some moment during this call. */
@@ -123,8 +126,8 @@ export class Generations {
           bodyName = name;
           await this.#placeBody(earlier, name, body);
         }
-        const next = nextState(base, writeId, objects);
-        const verdict = await this.#link(limit, next, { name, writeId });
+        const next = nextState(base, this.#writer, objects);
+        const verdict = await this.#link(limit, next, name);
         if (verdict === "lost") continue;
         bodyName = undefined;
         if (verdict !== "stored") return { unknown: verdict };
@@ -148,9 +151,9 @@ export class Generations {
   }
 
   /** Tries to make `next` the newest generation. */
-  async #link(limit: CallLimit, next: State, attempt: Attempt): Promise<"stored" | "lost" | StoreError> {
+  async #link(limit: CallLimit, next: State, name: string): Promise<"stored" | "lost" | StoreError> {
     const { disk, layout, durable } = this.#parts;
-    const draft = join(layout.tmp, attempt.name);
+    const draft = join(layout.tmp, name);
     const path = join(layout.generations, generationName(next.generation));
     try {
       await named(draft, disk.write(draft, encodeState(next), durable));
@@ -163,9 +166,9 @@ export class Generations {
         if (surelyRefused(error)) throw diskError(error, path);
         return outcomeUnknown(path, error);
       }
-      return await this.#verdict(limit, next, attempt.writeId);
+      return await this.#verdict(limit, next);
     } finally {
-      await this.#remove("tmp", attempt.name);
+      await this.#remove("tmp", name);
     }
   }
 
@@ -173,7 +176,7 @@ export class Generations {
    * Whether a link that succeeded made its file the state. A writer that was stopped before it may have been given a number
    * that was taken, left behind and swept long ago; nobody ever reads that file, as a higher one is there.
    */
-  async #verdict(limit: CallLimit, mine: State, writeId: string): Promise<"stored" | "lost" | StoreError> {
+  async #verdict(limit: CallLimit, mine: State): Promise<"stored" | "lost" | StoreError> {
     const { disk, layout, durable } = this.#parts;
     try {
       if (durable) await disk.sync(layout.generations);
@@ -182,14 +185,11 @@ export class Generations {
         this.#remember(mine);
         return "stored";
       }
-      const state = await this.read(limit);
-      if (state.recent.includes(writeId)) return "stored";
-      // The last writes of this state reach back to my number, and mine is not among them.
-      if (state.generation - mine.generation < RECENT_MAX) {
-        await this.#remove("generations", generationName(mine.generation));
-        return "lost";
-      }
-      return outcomeUnknown(layout.dir, undefined);
+      const applied = wasApplied(await this.read(limit), this.#writer, mine.generation);
+      if (applied === undefined) return outcomeUnknown(layout.dir, undefined);
+      if (applied) return "stored";
+      await this.#remove("generations", generationName(mine.generation));
+      return "lost";
     } catch (error) {
       return outcomeUnknown(layout.dir, error);
     }

@@ -1,71 +1,23 @@
 /** What every store must do, on the real servers, each in a bucket of its own; and what a program gets when its input is bad. */
 import { BucketlockError, type S3SessionOptions } from "@bucketlock/core";
-import { type ConformanceRunner, type ConformanceTopic, storeConformance } from "@bucketlock/core/testing";
+import { storeConformance } from "@bucketlock/core/testing";
 import { createLocks } from "@bucketlock/lock";
 import { describe, expect, it } from "vitest";
 import { onEveryServer } from "../servers/on-server.js";
-import type { ServerFacts, ServerName } from "../servers/server.js";
+import type { ServerFacts } from "../servers/server.js";
 import { sessionOf, useBucket } from "./buckets.js";
-
-interface Limits {
-  readonly topics: Partial<Record<ConformanceTopic, string>>;
-  /** By the start of a test's title: what no topic names. */
-  readonly titles?: Readonly<Record<string, string>>;
-}
-
-const unversioned = { versions: "the bucket keeps none; another suite has one that does" };
-const paths = "keeps keys as paths, where a file is no directory";
-
-/** What a server cannot take, with the reason: reported as skipped. */
-const limits: Record<ServerName, Limits> = {
-  minio: {
-    topics: {
-      ...{ "key: double slash": "refused with 400", "key: leading slash": "refused with 400" },
-      ...unversioned,
-    },
-    titles: { "lists by the exact prefix": "does not list a/b while there is an object a" },
-  },
-  rgw: {
-    topics: unversioned,
-    titles: {
-      "replaces only what still has the ETag": "If-Match with the quotes of the ETag never matches",
-      "lets exactly one of 16 replace": "If-Match with the quotes of the ETag never matches",
-    },
-  },
-  versitygw: {
-    topics: {
-      "key: trailing slash": "a directory takes no data",
-      "key: double slash": `${paths}: the slashes become one`,
-      "key: leading slash": `${paths}: the slashes become one`,
-      "key: control character": "lists U+FFFD in its place",
-      "nested-keys": paths,
-      ...unversioned,
-    },
-    titles: {
-      "lists in the byte order of UTF-8": paths,
-      "lists by the exact prefix": paths,
-      "lists each present object as the latest version": "its pages of versions begin at the start again",
-    },
-  },
-};
-
-/** The runner, with some tests skipped by title. */
-function runner(titles: Readonly<Record<string, string>> = {}): ConformanceRunner {
-  const test = (title: string, body: () => Promise<void>, timeoutMs?: number) => {
-    const reason = Object.entries(titles).find(([start]) => title.startsWith(start))?.[1];
-    if (reason === undefined) it(title, body, timeoutMs);
-    else it.skip(`${title} (skipped: ${reason})`, body);
-  };
-  return { describe, it: Object.assign(test, { skip: it.skip }) };
-}
+import { limits, runnerFor } from "./limits.js";
 
 onEveryServer((server) => {
   const { bucket, session } = useBucket(server, "conformance");
   let n = 0;
-  storeConformance(runner(limits[server.name].titles), {
+  storeConformance(runnerFor(server.name), {
     name: `S3 on ${server.name}`,
     open: async () => ({ store: session().store(), prefix: `suite-${n++}/` }),
-    skip: limits[server.name].topics,
+    skip: {
+      ...limits[server.name].topics,
+      versions: "this bucket keeps none; versions.live.test.ts has one that does",
+    },
     rounds: 50,
   });
 

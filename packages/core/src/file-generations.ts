@@ -30,7 +30,6 @@ import type { Random } from "./random.js";
 const KEEP = 8;
 /** Leftovers of killed processes are looked for with every so many writes, and with a process's first. */
 const TIDY_EVERY = 16;
-const BACKOFF_MAX_MS = 8;
 
 export interface Parts {
   readonly disk: Disk;
@@ -116,7 +115,7 @@ export class Generations {
     let bodyName: string | undefined;
     try {
       for (let lost = 0; ; lost++) {
-        if (lost > 0) await limit.sleep(this.#parts.random.float() * Math.min(2 ** (lost - 1), BACKOFF_MAX_MS));
+        if (lost > 0) await limit.sleep(this.#parts.random.float() * pauseMs(lost));
         const base = await this.read(limit);
         const name = `${generationName(base.generation + 1)}-${writeId}`;
         const { objects, body, answer } = decide(base.objects, { name, writeId });
@@ -238,6 +237,14 @@ export class Generations {
     const names = await named(layout.generations, disk.names(layout.generations));
     return names.reduce((highest, name) => Math.max(highest, generationOf(name) ?? 0), 0);
   }
+}
+
+/**
+ * The longest pause after so many lost races, in ms. It grows at first, to let the others through; then it is short, as who
+ * has just won needs no pause at all and would keep out for long who waits ever longer.
+ */
+function pauseMs(lost: number): number {
+  return lost < 4 ? 2 ** lost : 1;
 }
 
 /** System errors of a disk operation become ours and name the path. */

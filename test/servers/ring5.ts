@@ -31,7 +31,8 @@ declare module "vitest" {
 const S3FUNC = "0.9.6";
 const start: Record<ServerName, () => Promise<Server>> = {
   minio: startMinio,
-  rgw: startRgw,
+  // Two gateways on one store: what one has written, the other must list.
+  rgw: () => startRgw({ gateways: 2 }),
   versitygw: startVersitygw,
 };
 

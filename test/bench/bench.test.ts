@@ -1,0 +1,139 @@
+/** The bench itself: its arithmetic is right, and it runs and tells its numbers in the promised shape. No timing is judged. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { openStore } from "@bucketlock/core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { evaluate, type Turn } from "../../bench/contention.js";
+import { type BenchResult, goalsOf } from "../../bench/report.js";
+import { median, Pairs, percentile, ratio, summarize } from "../../bench/statistics.js";
+import { useWorkers } from "../processes.js";
+
+const start = useWorkers();
+const bench = new URL("../../bench/index.ts", import.meta.url);
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "bucketlock-"));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+describe("statistics", () => {
+  test("percentiles are by nearest rank, in any order", () => {
+    const samples = [50, 15, 35, 40, 20];
+    expect([0, 0.05, 0.3, 0.4, 0.5, 0.99, 1].map((share) => percentile(samples, share))).toEqual([
+      15, 15, 20, 20, 35, 50, 50,
+    ]);
+    expect(samples).toEqual([50, 15, 35, 40, 20]);
+  });
+
+  test("the 99th of a hundred leaves the worst out, of fewer it is the worst", () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
+    expect([percentile(hundred, 0.99), percentile(hundred.slice(0, 50), 0.99)]).toEqual([99, 50]);
+  });
+
+  test("medians of odd, even, one and none", () => {
+    expect([median([3, 1, 2]), median([4, 1, 3, 2]), median([7])]).toEqual([2, 2.5, 7]);
+    expect([median([]), percentile([], 0.5)]).toEqual([Number.NaN, Number.NaN]);
+  });
+
+  test("a ratio is of medians: one outlier does not move it", () => {
+    expect(ratio(summarize([2, 2, 2, 1000]), summarize([1, 1, 1]))).toBe(2);
+    expect(summarize([3, 1, 2])).toEqual({ n: 3, p50: 2, p99: 3, min: 1, max: 3 });
+  });
+
+  test("pairs take turns at going first", async () => {
+    const order: string[] = [];
+    const pairs = new Pairs();
+    const note = (name: string) => async () => void order.push(name);
+    for (let n = 0; n < 3; n++) await pairs.measure(note("ours"), note("raw"));
+    expect(order).toEqual(["raw", "ours", "ours", "raw", "raw", "ours"]);
+    expect([pairs.ours.length, pairs.raw.length]).toEqual([3, 3]);
+  });
+});
+
+describe("contention", () => {
+  const turn = (acquiredMs: number): Turn => ({ acquiredMs, leftMs: acquiredMs + 20, releasedMs: acquiredMs + 22 });
+  const shares = (list: Turn[][]) => list.map((turns) => ({ turns, requests: turns.length * 5 }));
+
+  test("hand-overs go from one process's release to the next one's acquire", () => {
+    const result = evaluate(
+      shares([
+        [turn(0), turn(60)],
+        [turn(30), turn(90)],
+      ]),
+      20,
+    );
+    expect(result.handOverMs).toMatchObject({ n: 2, p50: 8 });
+    expect(result.idleMs.p50).toBe(10);
+    expect(result.perSecond).toBeCloseTo(1000 / 30);
+    expect(result.requestsPerAcquisition).toBe(5);
+  });
+
+  test("two holders at once are no number but an error", () => {
+    expect(() =>
+      evaluate(
+        shares([
+          [turn(0), turn(60)],
+          [turn(19), turn(90)],
+        ]),
+        20,
+      ),
+    ).toThrow(/at once/);
+  });
+});
+
+test("runs on a file store, prints JSON of the promised shape, leaves nothing", { timeout: 120_000 }, async () => {
+  const url = `${pathToFileURL(dir).href}/store?create=1`;
+  const json = join(dir, "bench.json");
+  // The import time needs the built packages; building them is another test's.
+  const program = start(bench, { args: ["--store", url, "--seconds", "1", "--skip", "imports", "--json", json] });
+  expect(await program.exit(110_000), program.stderr).toEqual({ code: 0, signal: null });
+  const result = JSON.parse(await readFile(json, "utf8")) as BenchResult & { goals: unknown };
+  const summary = {
+    n: expect.any(Number),
+    p50: expect.any(Number),
+    p99: expect.any(Number),
+    min: expect.any(Number),
+    max: expect.any(Number),
+  };
+  const compared = { ours: summary, raw: summary, ratio: expect.any(Number) };
+  expect(result).toMatchObject({
+    node: process.version,
+    cpus: expect.any(Number),
+    seconds: 1,
+    targets: [
+      {
+        name: "file store",
+        locks: { acquire: compared, release: compared },
+        contention: {
+          processes: 4,
+          workMs: 20,
+          perSecond: expect.any(Number),
+          handOverMs: summary,
+          idleMs: summary,
+          requestsPerAcquisition: expect.any(Number),
+        },
+      },
+    ],
+    signatures: { headerUs: summary, queryUs: summary, perSecond: expect.any(Number) },
+  });
+  expect(result.goals).toEqual(JSON.parse(JSON.stringify(goalsOf(result))));
+  expect(program.otherLines.join("\n")).toMatch(/acquire .* <= 1\.15 +(?:met|NOT MET)[\s\S]* goals met\.$/);
+  const store = openStore(url);
+  for await (const page of store.list("")) expect(page.objects).toEqual([]);
+});
+
+test.each([
+  [["--seconds", "none"], /--seconds must be a number/],
+  [["--endpoint", "http://127.0.0.1:9"], /go together/],
+  [["--store", "s3://bucket"], /file:/],
+  [["--skip", "everything"], /is none of/],
+  [["--fast"], /Unknown option '--fast'/],
+] as const)("%j fails in one sentence", async (args, words) => {
+  const program = start(bench, { args });
+  expect(await program.exit()).toEqual({ code: 2, signal: null });
+  expect(program.stderr).toMatch(words);
+  expect(program.stderr).not.toMatch(/^\s+at /m);
+});

@@ -84,7 +84,9 @@ test("close leaves no listener, timer or socket", async () => {
   const program = start(worker, { args: ["close", url] });
   expect(await program.exit()).toEqual({ code: 0, signal: null });
   // They were there while the lock was held, so that this test can fail.
-  expect(program.messages).toContainEqual(expect.objectContaining({ held: expect.any(String), listeners: [1, 1, 0, 0] }));
+  expect(program.messages).toContainEqual(
+    expect.objectContaining({ held: expect.any(String), listeners: [1, 1, 0, 0] }),
+  );
   expect(program.messages.at(-1)).toEqual({ listeners: [0, 0, 0, 0], resources: [] });
   expect(await left()).toEqual([]);
 });

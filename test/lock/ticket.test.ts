@@ -31,6 +31,7 @@ describe("a lock key", () => {
     [undefined, /string/],
     [7, /string/],
     ["a.lock.b", /must not contain '\.lock\.'/],
+    ["a.lock", /nor end with '\.lock'/],
     ["x".repeat(1024), /at most 977 bytes/],
     ["é".repeat(500), /at most 977 bytes/],
     ["a/../b", /'\.' or '\.\.'/],
@@ -46,7 +47,7 @@ describe("a lock key", () => {
     expect(() => lockKey(key)).toThrow(/^key: /);
   });
 
-  test.each(["a", "jobs/nightly", "ünï/cödé €", "a.lock", "lock.a", "x".repeat(977)])("%s is taken", (key) => {
+  test.each(["a", "jobs/nightly", "ünï/cödé €", "a.locks", "lock.a", "x".repeat(977)])("%s is taken", (key) => {
     expect(lockKey(key)).toBe(key);
     expect(Buffer.byteLength(doorKey(key, ticketId(ULID, "exclusive", 86_400_000)))).toBeLessThanOrEqual(1024);
   });

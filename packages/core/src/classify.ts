@@ -155,6 +155,8 @@ function byStatus(status: number, isNamed: boolean): Rule {
 /** The verdict on an answer whose headers came. A 2xx with an `<Error>` inside is no success. */
 export function classify(status: number, said: Said, asked: Asked): Verdict {
   const error = typeof said === "object" ? said : undefined;
+  // Not modified (RFC 9110 15.4.5): the answer to an If-None-Match, which only a GET of ours carries.
+  if (status === 304 && asked.method === "GET" && asked.target === "object") return { verdict: "done" };
   if (status >= 200 && status < 300 && error === undefined) {
     if (said === "page") return changes(asked) ? unclear("STORE_NOT_S3") : refused("STORE_NOT_S3");
     return { verdict: "done" };

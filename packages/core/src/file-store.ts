@@ -23,6 +23,7 @@ import type {
   DeletePlan,
   DeleteTarget,
   GetAnswer,
+  GetOptions,
   HeadAnswer,
   ListOptions,
   ListPage,
@@ -122,7 +123,7 @@ class FileStore implements Store {
     return { outcome: "unknown", cause: written.unknown };
   }
 
-  async get(key: string, options: CallOptions = {}): Promise<GetAnswer> {
+  async get(key: string, options: GetOptions = {}): Promise<GetAnswer> {
     objectKey("key", key);
     const limit = this.#limit(options, `get ${key}`);
     let missing: string | undefined;
@@ -130,6 +131,9 @@ class FileStore implements Store {
       const { objects } = await this.#generations.read(limit);
       const object = objects.get(key);
       if (object === undefined) return { found: false, serverTimeMs: this.#nowMs() };
+      if (object.etag === options.unlessEtag) {
+        return { found: true, unchanged: true, body: new Uint8Array(), ...facts(object), serverTimeMs: this.#nowMs() };
+      }
       const body = await this.#body(object);
       if (body !== undefined) return { found: true, body, ...facts(object), serverTimeMs: this.#nowMs() };
       // Rewritten or deleted meanwhile: look again. A state read later that still names the same file has truly lost it.

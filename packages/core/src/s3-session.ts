@@ -24,6 +24,7 @@ import type {
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
+  GetOptions,
   HeadAnswer,
   ListOptions,
   ListPage,
@@ -185,15 +186,20 @@ export class S3Session {
   /** Reads a whole object, up to 256 MiB. */
   async getObject(
     key: string,
-    options: CallOptions & { readonly versionId?: string | undefined } = {},
+    options: GetOptions & { readonly versionId?: string | undefined } = {},
   ): Promise<GetAnswer> {
+    const { unlessEtag } = options;
     const outcome = await this.#call(options, {
       request: "getObject",
       key: objectKey("key", key),
       query: versionQuery(options),
+      headers: unlessEtag === undefined ? [] : [["if-none-match", unlessEtag]],
     });
     const { serverTimeMs } = outcome;
     if (outcome.outcome !== "done") return { found: false, serverTimeMs };
+    if (outcome.answer.status === 304) {
+      return { found: true, unchanged: true, ...factsOf(outcome.answer), body: new Uint8Array(), serverTimeMs };
+    }
     return { found: true, ...factsOf(outcome.answer), body: outcome.answer.body, serverTimeMs };
   }
 

@@ -12,6 +12,7 @@ import type {
   DeletePlan,
   DeleteTarget,
   GetAnswer,
+  GetOptions,
   HeadAnswer,
   ListOptions,
   ListPage,
@@ -50,7 +51,7 @@ export class S3Store implements Store {
     return this.#session.putObject(this.#full(key), body, options);
   }
 
-  async get(key: string, options?: CallOptions): Promise<GetAnswer> {
+  async get(key: string, options?: GetOptions): Promise<GetAnswer> {
     return this.#session.getObject(this.#full(key), options);
   }
 

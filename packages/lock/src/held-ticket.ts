@@ -35,6 +35,8 @@ export interface HeldTicket {
   renew(call: RenewalCall): Promise<Renewal>;
   /** Tidies up behind a renewal. Failing is no harm. */
   afterRenewal(options: CallOptions): Promise<void>;
+  /** The fencing token, drawn once. The lease must be checked after it resolves. */
+  token(options: CallOptions): Promise<bigint>;
   /** Does the store still show it? */
   isThere(options: CallOptions): Promise<boolean>;
   /** Out of the store. Doing it twice is harmless. Throws when that is not sure. */

@@ -107,7 +107,7 @@ export interface BreakOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const BREAK_AGE_MS = 7_200_000;
+export const BREAK_AGE_MS = 7_200_000;
 
 /** Answers the ids that were removed. */
 export async function breakTickets(

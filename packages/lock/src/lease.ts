@@ -47,6 +47,10 @@ export class Holding {
     return this.#won;
   }
 
+  get requestTimeoutMs(): number {
+    return this.#context.settings.requestTimeoutMs;
+  }
+
   get clock(): Clock {
     return this.#context.settings.clock;
   }
@@ -169,6 +173,19 @@ export class Lease {
     if (!this.#holding.ended) keeper.isValid();
     if (keeper.lostError !== undefined) throw keeper.lostError;
     if (this.#holding.ended) throw new LockLostError(ticket.key, ticket.id, "it was released");
+  }
+
+  /**
+   * The fencing token of this lease: above every token of this lock that was drawn by an earlier exclusive lease, for ever. Hand it
+   * to what you write to, and let that refuse a lower one. Drawn when first asked for (two-object protocol: one PUT). Throws
+   * LockLostError if the lease does not outlast the drawing, WRITE_UNKNOWN when the store's answer was unclear.
+   */
+  async token(options: { signal?: AbortSignal } = {}): Promise<bigint> {
+    this.throwIfLost();
+    const token = await this.#holding.won.ticket.token({ ...options, timeoutMs: this.#holding.requestTimeoutMs });
+    // A token that was made known after the lease ended could be below the next holder's.
+    this.throwIfLost();
+    return token;
   }
 
   /** Asks the store too: true if it still shows both our objects and the lease is valid. Throws when the store cannot be read. */

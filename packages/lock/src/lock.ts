@@ -3,6 +3,9 @@
  * Holds no decision of the protocol and no I/O; it turns verdicts into leases and errors.
  */
 import { BucketlockError, durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
+import { recordLine, runRecordLine } from "./conditional/driver.js";
+import { breakEntries, forgetRecord, inspectRecord } from "./conditional/inspect.js";
+import type { Hands, RecordMemory } from "./conditional/record-hands.js";
 import { NotAcquiredError } from "./errors.js";
 import type { EventFacts, LockEvent } from "./events.js";
 import type { HeldTicket } from "./held-ticket.js";
@@ -25,6 +28,8 @@ export interface AcquireOptions {
 export interface LockContext {
   readonly store: Store;
   readonly settings: Settings;
+  /** What the conditional protocol remembers. */
+  readonly memory: RecordMemory;
   /** Empty, but for tests that remove a rule. */
   readonly mutation: Mutation;
   readonly emit: (event: LockEvent) => void;
@@ -105,40 +110,56 @@ export class Lock {
   /** Who holds, who waits, since when, alive or dead: one LIST and one HEAD a ticket. */
   inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
     const { store, settings } = this.#context;
-    return inspectLock(store, this.key, settings, { signal: options.signal, timeoutMs: settings.requestTimeoutMs });
+    const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
+    return this.#isConditional ? inspectRecord(this.#hands, call) : inspectLock(store, this.key, settings, call);
   }
 
   /** Removes tickets that look forgotten, foreign ones too. Its holder finds out at its next renewal. Answers the removed ids. */
   breakLock(options: BreakOptions = {}): Promise<string[]> {
-    return breakTickets(this.#context.store, this.key, this.#context.settings, options);
+    const { store, settings } = this.#context;
+    if (!this.#isConditional) return breakTickets(store, this.key, settings, options);
+    return breakEntries(this.#hands, recordLine(settings, "exclusive", 0), options);
+  }
+
+  /**
+   * Deletes what the conditional protocol keeps of a lock that nobody uses any more: its record, and with it the highest token.
+   * Answers false when there was none. Throws LOCK_IN_USE while somebody holds or waits.
+   */
+  forget(options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    const { settings } = this.#context;
+    if (!this.#isConditional)
+      throw new InvalidError("protocol", "must be conditional to forget a record", settings.protocol);
+    return forgetRecord(this.#hands, { signal: options.signal, timeoutMs: settings.requestTimeoutMs });
+  }
+
+  get #isConditional(): boolean {
+    return this.#context.settings.protocol === "conditional";
+  }
+
+  get #hands(): Hands {
+    const { store, settings, memory } = this.#context;
+    return { store, settings, key: this.key, memory };
   }
 
   async #acquire(
     options: AcquireOptions,
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
-    const { store, settings, mutation, emit } = this.#context;
+    const { store, settings, memory, mutation, emit } = this.#context;
     const mode = oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
     const startedMs = settings.clock.monotonicMs();
     const tell = (id: string, facts: EventFacts) => emit({ ...facts, key: this.key, ticketId: id, mode } as LockEvent);
     const { signal, done } = this.#context.begin(options.signal);
     try {
-      const result = await runLine({
-        ...mutation,
-        store,
-        settings,
-        key: this.key,
-        mode,
-        waitMs,
-        signal,
-        ticketId,
-        emit: tell,
-        onTicket: {
-          open: (objects) => this.#context.opened(objects),
-          closed: (objects) => this.#context.closed(objects),
-        },
-      });
+      const attempt = { ...mutation, store, settings, key: this.key, mode, waitMs, signal, ticketId, emit: tell };
+      const onTicket = {
+        open: (ticket: HeldTicket) => this.#context.opened(ticket),
+        closed: (ticket: HeldTicket) => this.#context.closed(ticket),
+      };
+      const result = this.#isConditional
+        ? await runRecordLine({ ...attempt, memory })
+        : await runLine({ ...attempt, onTicket });
       const waitedMs = settings.clock.monotonicMs() - startedMs;
       if (!("is" in result)) {
         const holding = new Holding(result, {

@@ -4,6 +4,7 @@
  */
 import { hostname } from "node:os";
 import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
+import { RecordMemory } from "./conditional/record-hands.js";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
 import type { HeldTicket } from "./held-ticket.js";
@@ -28,6 +29,7 @@ export function createLocks(store: Store, options: LocksOptions = {}): Locks {
 export class Locks {
   readonly #store: Store;
   readonly #settings: Settings;
+  readonly #memory = new RecordMemory();
   readonly #mutation: Mutation;
   readonly #closing = new AbortController();
   readonly #underway = new Set<Promise<void>>();
@@ -87,6 +89,9 @@ export class Locks {
       },
       get settings() {
         return locks.#settings;
+      },
+      get memory() {
+        return locks.#memory;
       },
       get mutation() {
         return locks.#mutation;

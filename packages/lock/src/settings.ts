@@ -5,6 +5,7 @@ import {
   type Clock,
   durationMs,
   InvalidError,
+  oneOf,
   type Random,
   type Store,
   systemClock,
@@ -12,7 +13,14 @@ import {
 } from "@bucketlock/core";
 import type { OnEvent } from "./events.js";
 
+export type Protocol = "two-object" | "conditional";
+
 export interface LocksOptions {
+  /**
+   * `two-object` (default) needs nothing but PUT, GET, LIST and DELETE. `conditional` needs conditional writes that are atomic: fewer
+   * requests, one record per lock. It must be asked for, and every client of a lock must use the same.
+   */
+  readonly protocol?: Protocol | undefined;
   /** How long a lease lasts without renewal, in ms: how long others wait after a crash. 300 to 86 400 000. Default 30 000. */
   readonly leaseMs?: number | undefined;
   /** How often a lease is renewed, in ms. Default leaseMs / 3. renewEveryMs + marginMs must be below leaseMs. */
@@ -44,6 +52,7 @@ export interface LocksOptions {
 }
 
 export interface Settings {
+  readonly protocol: Protocol;
   readonly leaseMs: number;
   readonly renewEveryMs: number;
   readonly marginMs: number;
@@ -64,6 +73,7 @@ export interface Settings {
 }
 
 const KNOWN = new Set<keyof LocksOptions>([
+  "protocol",
   "leaseMs",
   "renewEveryMs",
   "marginMs",
@@ -104,6 +114,7 @@ export function settle(options: LocksOptions, store: Store, defaultLabel: string
   if (pollMaxMs < pollMinMs)
     throw new InvalidError("pollMaxMs", `must be at least pollMinMs (${pollMinMs})`, pollMaxMs);
   return {
+    protocol: protocol(options.protocol ?? "two-object", store),
     leaseMs,
     renewEveryMs,
     marginMs,
@@ -127,6 +138,18 @@ export function settle(options: LocksOptions, store: Store, defaultLabel: string
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   };
+}
+
+function protocol(value: Protocol, store: Store): Protocol {
+  oneOf("protocol", value, ["two-object", "conditional"]);
+  if (value === "conditional" && store.features.conditionalWrites === "no") {
+    throw new InvalidError(
+      "protocol",
+      `must be two-object on a store without conditional writes (${store.name})`,
+      value,
+    );
+  }
+  return value;
 }
 
 function label(value: string): string {

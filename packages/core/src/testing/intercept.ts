@@ -8,6 +8,7 @@ import type {
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
+  GetOptions,
   HeadAnswer,
   ListOptions,
   ListPage,
@@ -60,8 +61,8 @@ export class InterceptedStore implements Store {
     );
   }
 
-  get(key: string, options: CallOptions = {}): Promise<GetAnswer> {
-    return this.#around(call("get", [key]), options, (changed) => this.#inner.get(key, changed));
+  get(key: string, options: GetOptions = {}): Promise<GetAnswer> {
+    return this.#around(call("get", [key]), options, (changed) => this.#inner.get(key, { ...options, ...changed }));
   }
 
   head(key: string, options: CallOptions = {}): Promise<HeadAnswer> {

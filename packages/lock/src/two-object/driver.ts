@@ -38,6 +38,9 @@ export interface Won {
   readonly requests: number;
 }
 
+/** An acquire that ended without the lock. */
+export type Lost = Exclude<Verdict, { is: "held" }>;
+
 /** Rules that a test takes away to see that they are needed. Users always get all of them. */
 export interface Mutation {
   readonly rules?: Partial<Rules>;
@@ -62,7 +65,7 @@ export interface Attempt extends Mutation {
 }
 
 /** Runs the line. Answers the won ticket or the verdict; throws store errors, and the signal's reason unchanged. */
-export async function runLine(attempt: Attempt): Promise<Won | Exclude<Verdict, { is: "held" }>> {
+export async function runLine(attempt: Attempt): Promise<Won | Lost> {
   return new Driver(attempt).run();
 }
 
@@ -96,7 +99,7 @@ class Driver {
     };
   }
 
-  async run(): Promise<Won | Exclude<Verdict, { is: "held" }>> {
+  async run(): Promise<Won | Lost> {
     const id = this.#a.ticketId;
     let { state, request } = id === undefined ? start(this.#startedMs) : resume(id, this.#startedMs);
     if (id !== undefined) this.#open(id);
@@ -117,9 +120,10 @@ class Driver {
     }
   }
 
-  #finish(verdict: Verdict): Won | Exclude<Verdict, { is: "held" }> {
+  #finish(verdict: Verdict): Won | Lost {
     if (verdict.is !== "held") return verdict;
     if (this.#a.keepWaiting === false) this.#keeper?.start();
+    this.#objects!.won(verdict.marker);
     return {
       ticket: this.#objects!,
       keeper: this.#keeper!,

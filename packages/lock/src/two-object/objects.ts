@@ -18,6 +18,7 @@ import {
   doorKey,
   type Mode,
   markerKey,
+  markerOf,
   modeOfBody,
   parseOwnId,
   placeKey,
@@ -143,6 +144,8 @@ export class TicketObjects implements HeldTicket {
   /** Versions of `-0` and `-1` known to exist, so that nothing stays behind where the store keeps them. */
   #versions: DeleteTarget[] = [];
   #versioned = false;
+  #base = 0n;
+  #token: bigint | undefined;
   /** Some write may have landed without our knowing its version. */
   #unclear = false;
 
@@ -205,6 +208,39 @@ export class TicketObjects implements HeldTicket {
     return this.#store.head(doorKey(this.key, this.id), options);
   }
 
+  /** What the deciding listing showed: the highest marker, from which a token is drawn when asked for. */
+  won(marker: bigint | undefined): void {
+    this.#base = marker ?? 0n;
+  }
+
+  /** The next number above every marker, made known by a marker of its own. */
+  async token(options: CallOptions): Promise<bigint> {
+    if (this.#token !== undefined) return this.#token;
+    const token = this.#base + 1n;
+    const put = await this.#store.put(markerKey(this.key, token), "1", options);
+    if (put.outcome !== "stored") throw unclear("the token's marker", markerKey(this.key, token), put);
+    this.#token = token;
+    return token;
+  }
+
+  /** Markers below ours: the newest stays, so that the next token is above it. */
+  async #oldMarkers(options: CallOptions): Promise<DeleteTarget[]> {
+    if (this.#token === undefined) return [];
+    const markers: DeleteTarget[] = [];
+    const prefix = `${prefixOf(this.key)}token.`;
+    if (this.#versioned) {
+      for await (const page of this.#store.listVersions(prefix, options))
+        markers.push(...page.versions.map(({ key, versionId }) => ({ key, versionId })));
+    } else {
+      for await (const page of this.#store.list(prefix, options))
+        markers.push(...page.objects.map(({ key }) => ({ key })));
+    }
+    return markers.filter(({ key }) => {
+      const token = markerOf(this.key, key);
+      return token !== undefined && token < this.#token!;
+    });
+  }
+
   /** HEAD of `-1` (gone: lost), then PUT of `-0`. */
   async renew(call: RenewalCall): Promise<Renewal> {
     const place = await this.headPlace({ ...call.limit(), signal: call.stop });
@@ -251,6 +287,6 @@ export class TicketObjects implements HeldTicket {
       this.#versioned && this.#unclear
         ? await versionsOrObjects(this.#store, this.key, this.id, options)
         : this.targets();
-    await deleteAll(this.#store, targets, options);
+    await deleteAll(this.#store, [...targets, ...(await this.#oldMarkers(options))], options);
   }
 }

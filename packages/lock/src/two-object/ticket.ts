@@ -45,8 +45,9 @@ export function lockKey(value: unknown, storePrefixBytes = 0): string {
     throw new InvalidError("key", "must be a string that is not empty", value);
   if (!value.isWellFormed()) throw new InvalidError("key", "must be well-formed Unicode", value);
   if (Buffer.byteLength(value) > max) throw new InvalidError("key", `must be at most ${max} bytes of UTF-8`, value);
-  // A key that holds the infix could be read as a ticket of another lock.
-  if (value.includes(INFIX)) throw new InvalidError("key", `must not contain '${INFIX}'`, value);
+  // Such a key's tickets would be read as foreign tickets of another lock: those of `a.lock` start with the prefix of `a`.
+  if (`${value}.`.includes(INFIX))
+    throw new InvalidError("key", `must not contain '${INFIX}' nor end with '.lock'`, value);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
   if (/[\u0000-\u001f\u007f]/.test(value)) throw new InvalidError("key", "must hold no control character", value);
   if (value.startsWith("/")) throw new InvalidError("key", "must not start with '/'", value);
@@ -61,6 +62,11 @@ export const prefixOf = (key: string): string => `${key}${INFIX}`;
 export const doorKey = (key: string, id: string): string => `${key}${INFIX}${id}-0`;
 export const placeKey = (key: string, id: string): string => `${key}${INFIX}${id}-1`;
 export const markerKey = (key: string, token: bigint): string => `${key}${INFIX}token.${token}`;
+/** The token of a marker; undefined for any other object. */
+export function markerOf(key: string, objectKey: string): bigint | undefined {
+  const match = MARKER.exec(objectKey.slice(prefixOf(key).length));
+  return match === null ? undefined : BigInt(match[1]!);
+}
 export const bodyOf = (mode: Mode): string => (mode === "exclusive" ? "1" : "0");
 
 /** `<ULID>.<x or s>.<leaseMs>`: says mode and lease without a further request. */

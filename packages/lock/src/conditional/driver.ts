@@ -1,0 +1,86 @@
+/**
+ * One acquire by the conditional protocol: runs the machine and makes a held ticket of its verdict.
+ * Decides nothing about who holds.
+ */
+import type { EventFacts } from "../events.js";
+import { Keeper } from "../keeper.js";
+import type { Settings } from "../settings.js";
+import { SteadyClock } from "../steady.js";
+import { type Attempt, drawUlid, type Lost, type Won } from "../two-object/driver.js";
+import { type Mode, mismatch, ticketId } from "../two-object/ticket.js";
+import { ALL_RULES, type Line, type Rules, resume, start } from "./machine.js";
+import { drive, type Hands, type RecordMemory } from "./record-hands.js";
+import { RecordTicket } from "./record-ticket.js";
+
+export interface RecordAttempt extends Omit<Attempt, "rules" | "onTicket"> {
+  readonly memory: RecordMemory;
+  /** Only for tests that remove a rule. */
+  readonly recordRules?: Partial<Rules>;
+}
+
+/** The facts of one acquire, as the machine wants them. */
+export function recordLine(settings: Settings, mode: Mode, deadlineMs: number, rules?: Partial<Rules>): Line {
+  const { label, leaseMs, marginMs, clockSkewMs, pollMinMs, pollMaxMs } = settings;
+  return {
+    mode,
+    label,
+    leaseMs,
+    marginMs,
+    clockSkewMs,
+    pollMinMs,
+    pollMaxMs,
+    deadlineMs,
+    rules: { ...ALL_RULES, ...rules },
+  };
+}
+
+/** Runs the line. Answers the won ticket or the verdict; throws store errors, PROTOCOL_MISMATCH, and the signal's reason unchanged. */
+export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost> {
+  const { store, settings, key, mode, memory } = attempt;
+  const { clock, leaseMs } = settings;
+  const hands: Hands = { store, settings, key, memory };
+  const startedMs = clock.monotonicMs();
+  const steady = new SteadyClock(clock, settings.marginMs / 2);
+  const line = recordLine(settings, mode, startedMs + attempt.waitMs, attempt.recordRules);
+  let id = attempt.ticketId ?? "";
+  let requests = 0;
+  let told = "";
+  const verdict = await drive(hands, {
+    line,
+    first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
+    signal: attempt.signal,
+    patienceUntilMs: line.deadlineMs,
+    timeoutMs: settings.requestTimeoutMs,
+    draw: () => {
+      id = ticketId(drawUlid(undefined, clock.wallMs(), settings.random), mode, leaseMs);
+      return id;
+    },
+    onRequest: () => {
+      requests++;
+    },
+    onWait: (state) => {
+      if (told === state.id) return;
+      told = state.id;
+      attempt.emit(id, { type: "waiting", for: state.stored?.record.holders.map((one) => one.id) ?? [] });
+    },
+  });
+  switch (verdict.is) {
+    case "held": {
+      const ticket = new RecordTicket(hands, line, id, verdict.token);
+      const emit = (facts: EventFacts) => attempt.emit(id, facts);
+      // The keeper's clock counts what the monotonic one misses; nothing was missed before it began.
+      const sentAtMs = verdict.sentAtMs + (steady.nowMs() - clock.monotonicMs());
+      const keeper = new Keeper(ticket, settings, steady, sentAtMs, 0, emit, attempt.validityRules);
+      keeper.start();
+      return { ticket, keeper, marker: undefined, waitedMs: clock.monotonicMs() - startedMs, requests };
+    }
+    case "contended":
+      return verdict;
+    case "notFound":
+      return { is: "failed", code: "TICKET_NOT_FOUND" };
+    case "mismatch":
+      throw mismatch(verdict.object, "it is of the two-object protocol");
+    default:
+      throw new Error(`bug: an acquire ended with '${verdict.is}'`);
+  }
+}

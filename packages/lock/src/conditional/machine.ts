@@ -1,0 +1,475 @@
+/**
+ * The conditional protocol as a pure machine: an answer comes in, the next request or verdict goes out.
+ * One record per lock, changed only by compare-and-swap. Does no I/O, reads no clock, draws no number. Every decision is made
+ * from a record just read or just written; a write whose outcome is unknown is never believed, either way, before reading.
+ */
+import { conflicts, type Mode } from "../two-object/ticket.js";
+import { type Content, EMPTY, type Entry, entryOf, join, type LockRecord, leave, standing, touch } from "./record.js";
+
+export interface Line {
+  readonly mode: Mode;
+  readonly label: string;
+  readonly leaseMs: number;
+  readonly marginMs: number;
+  readonly clockSkewMs: number;
+  readonly pollMinMs: number;
+  readonly pollMaxMs: number;
+  /** On the caller's monotonic clock. At or before the start: try once. */
+  readonly deadlineMs: number;
+  readonly rules: Rules;
+}
+
+/** Every rule that a test removes to see it caught. Users always get ALL_RULES. */
+export interface Rules {
+  /** An unknown outcome is read back; without: taken for a conflict, or for a success. */
+  readonly unknown: "read back" | "conflict" | "stored";
+  /** The line is left only when no write of ours can land any more. */
+  readonly burnUnclear: boolean;
+  /** A record is confirmed by a LIST before anybody holds by it. */
+  readonly confirmByList: boolean;
+  /** What another's write granted is claimed by a write of our own. */
+  readonly claimGranted: boolean;
+  /** The lease counts from the sending of our last write, and a claim that comes too late is none. */
+  readonly validAtClaim: boolean;
+  /** A renewal is conditional like every other write. */
+  readonly renewUnderIfMatch: boolean;
+  /** The next token is above every earlier one: a record is emptied, never begun anew. */
+  readonly keepToken: boolean;
+}
+export const ALL_RULES: Rules = {
+  unknown: "read back",
+  burnUnclear: true,
+  confirmByList: true,
+  claimGranted: true,
+  validAtClaim: true,
+  renewUnderIfMatch: true,
+  keepToken: true,
+};
+
+/** A record as the store has it. `etag` is what makes the next write conditional. */
+export interface Stored {
+  readonly record: LockRecord;
+  readonly etag: string;
+  /** By the store, epoch ms: nobody wrote the record since. */
+  readonly lastModifiedMs: number | undefined;
+}
+
+export type Request =
+  | { readonly do: "draw" }
+  /** GET; with `etag`: If-None-Match. */
+  | { readonly do: "read"; readonly etag: string | undefined }
+  /** PUT under If-Match, or If-None-Match: * without `etag`. Sent once. `blind`: without a condition; only with a rule removed. */
+  | { readonly do: "write"; readonly content: Content; readonly etag: string | undefined; readonly blind?: true }
+  /** Are there objects of another protocol under the prefix? */
+  | { readonly do: "scan" }
+  | { readonly do: "sleep"; readonly ms: number }
+  | { readonly do: "verdict"; readonly verdict: Verdict };
+
+export type Verdict =
+  /** Ours since the write that was sent at `sentAtMs`. */
+  | { readonly is: "held"; readonly token: bigint; readonly sentAtMs: number; readonly stored: Stored }
+  | { readonly is: "contended"; readonly by: readonly string[] }
+  /** Two-object tickets stand under the prefix; we are out of the record again. */
+  | { readonly is: "mismatch"; readonly object: string }
+  /** The ticket to resume is not in the record. */
+  | { readonly is: "notFound" }
+  /** A renewal: our sign of life is in the record, sent at `sentAtMs`. */
+  | { readonly is: "renewed"; readonly sentAtMs: number; readonly stored: Stored }
+  /** A renewal: we are no holder any more. */
+  | { readonly is: "gone" }
+  /** A release: we are out of the record. `stored`: what it is now. */
+  | { readonly is: "left"; readonly stored: Stored | undefined };
+
+export type Answer =
+  | { readonly of: "draw"; readonly id: string }
+  | {
+      readonly of: "read";
+      readonly found: Stored | "same" | "absent";
+      readonly serverTimeMs: number | undefined;
+      readonly sentAtMs: number;
+    }
+  | {
+      readonly of: "write";
+      readonly outcome: "stored" | "conflict" | "unknown";
+      /** The writeId the driver gave this write. */
+      readonly writeId: string;
+      readonly etag?: string | undefined;
+      readonly lastModifiedMs?: number | undefined;
+      readonly serverTimeMs?: number | undefined;
+      readonly sentAtMs: number;
+    }
+  /** `marker`: the highest fencing marker that the other protocol left, 0 for none. */
+  | { readonly of: "scan"; readonly stranger: string | undefined; readonly marker: bigint }
+  | { readonly of: "sleep" };
+
+export interface Facts {
+  /** Monotonic, in ms. */
+  readonly nowMs: number;
+  /** The store's time as far as it is known, epoch ms. */
+  readonly serverNowMs: number | undefined;
+}
+
+interface Unclear {
+  readonly writeId: string;
+  readonly sentAtMs: number;
+  /** It can land only while the record has this ETag. */
+  readonly etag: string | undefined;
+}
+
+interface Sighting {
+  readonly mark: string;
+  readonly sinceMs: number;
+}
+
+export interface State {
+  readonly purpose: "acquire" | "resume" | "renew" | "leave";
+  readonly phase: "draw" | "read" | "scan" | "write" | "rescan" | "sleep" | "over";
+  readonly id: string;
+  readonly startedMs: number;
+  readonly waitingSinceMs: number | undefined;
+  /** The last record known, by a read or a write of ours. */
+  readonly stored: Stored | undefined;
+  /** When the request was sent that showed `stored`, monotonic; undefined: a write of ours did. */
+  readonly readSentMs: number | undefined;
+  /** Known for certain not to exist. */
+  readonly absent: boolean;
+  /** A LIST of this acquire showed no stranger while the record was there. */
+  readonly scanned: boolean;
+  /** The write under way. */
+  readonly writing: { readonly content: Content; readonly etag: string | undefined } | undefined;
+  readonly unclear: readonly Unclear[];
+  /** Some write of ours was clearly in the record once: not being in it any more means that we were taken out. */
+  readonly joined: boolean;
+  readonly watched: Readonly<Record<string, Sighting>>;
+  /** Set: on the way out, with this at the end. */
+  readonly ending: Verdict | undefined;
+}
+
+export interface Step {
+  readonly state: State;
+  readonly request: Request;
+}
+
+/** A granted waiter must claim within this, or its lease if that is shorter, in ms. */
+const CLAIM_MS = 10_000;
+
+/** A new acquire. `cached`: the record as this process last knew it; at worst it costs a conflict. */
+export function start(nowMs: number, cached: Stored | undefined): Step {
+  return { state: fresh("acquire", "", nowMs, cached), request: { do: "draw" } };
+}
+
+/** A ticket found again by its id: held only by a new write of our own. */
+export function resume(id: string, nowMs: number): Step {
+  return read({ ...fresh("resume", id, nowMs, undefined), joined: true }, undefined);
+}
+
+/** One renewal of a held ticket. */
+export function startRenewal(line: Line, id: string, facts: Facts, cached: Stored | undefined): Step {
+  const state: State = { ...fresh("renew", id, facts.nowMs, cached), joined: true };
+  return cached === undefined ? read(state, undefined) : renew(line, state, facts);
+}
+
+/** Out of the record: the release of a held ticket, or a ticket that a person breaks (`held` false). */
+export function startLeave(line: Line, id: string, cached: Stored | undefined, held: boolean): Step {
+  const state: State = {
+    ...fresh("leave", id, 0, cached),
+    joined: true,
+    scanned: held,
+    ending: { is: "left", stored: cached },
+  };
+  return cached === undefined ? read(state, undefined) : leaveLine(line, state);
+}
+
+function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Stored | undefined): State {
+  return {
+    purpose,
+    phase: "draw",
+    id,
+    startedMs: nowMs,
+    waitingSinceMs: undefined,
+    stored: cached,
+    readSentMs: undefined,
+    absent: false,
+    scanned: false,
+    writing: undefined,
+    unclear: [],
+    joined: false,
+    watched: {},
+    ending: undefined,
+  };
+}
+
+/** One transition. An answer that does not fit the phase is a bug of the driver and throws. */
+export function step(line: Line, state: State, answer: Answer, facts: Facts): Step {
+  switch (state.phase) {
+    case "draw":
+      if (answer.of === "draw") return begin(line, { ...state, id: answer.id }, facts);
+      break;
+    case "read":
+      if (answer.of === "read") return afterRead(line, state, answer, facts);
+      break;
+    case "scan":
+      if (answer.of === "scan") return afterScan(line, state, answer, facts);
+      break;
+    case "write":
+      if (answer.of === "write") return afterWrite(line, state, answer, facts);
+      break;
+    case "rescan":
+      if (answer.of === "scan") return afterRescan(line, state, answer.stranger, facts);
+      break;
+    case "sleep":
+      if (answer.of === "sleep") return read(state, state.stored?.etag);
+      break;
+    case "over":
+      break;
+  }
+  throw new Error(`bug: answer '${answer.of}' does not fit phase '${state.phase}'`);
+}
+
+/** Ends the acquire from outside: out of the record, whatever was under way. */
+export function giveUp(state: State, ending: Verdict): Step {
+  const writing = state.phase === "write" && state.writing !== undefined;
+  // A write that was cut off may have landed, or may land later; which one it was does not matter on the way out.
+  const unclear = writing ? [...state.unclear, { writeId: "", sentAtMs: 0, etag: state.writing?.etag }] : state.unclear;
+  const next: State = { ...state, ending, unclear, writing: undefined };
+  if (state.phase === "over" || (!state.joined && unclear.length === 0)) return over(next, ending);
+  return read(next, undefined);
+}
+
+/** With a cached record that is free, write at once: a warm acquire is one request. */
+function begin(line: Line, state: State, facts: Facts): Step {
+  const { stored } = state;
+  const free =
+    stored?.record.confirmed === true &&
+    standing(join(stored.record, entry(line, state, facts)), state.id) === "holder";
+  return free ? decide(line, state, facts) : read(state, undefined);
+}
+
+function read(state: State, etag: string | undefined): Step {
+  return { state: { ...state, phase: "read" }, request: { do: "read", etag } };
+}
+
+function write(state: State, content: Content): Step {
+  const etag = state.stored?.etag;
+  return { state: { ...state, phase: "write", writing: { content, etag } }, request: { do: "write", content, etag } };
+}
+
+function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read" }>, facts: Facts): Step {
+  const found = answer.found === "same" ? state.stored! : answer.found;
+  if (found === "absent") {
+    // Writes that were to replace a record cannot land any more; one that was to create it can.
+    const unclear = state.unclear.filter((one) => one.etag === undefined);
+    const next: State = { ...state, stored: undefined, absent: true, scanned: false, unclear };
+    if (state.ending !== undefined) return leaveLine(line, next);
+    if (state.purpose === "renew") return over(next, { is: "gone" });
+    if (state.joined) return again(next);
+    return { state: { ...next, phase: "scan" }, request: { do: "scan" } };
+  }
+  const mine = state.unclear.find((one) => one.writeId === found.record.writeId);
+  const seen: State = {
+    ...state,
+    stored: found,
+    readSentMs: answer.sentAtMs,
+    absent: false,
+    // Only what waits for this very ETag can still land.
+    unclear: state.unclear.filter((one) => one.etag === found.etag),
+    watched: watch(state, found.record, facts.nowMs),
+  };
+  if (mine !== undefined) return afterStored(line, { ...seen, joined: true }, mine.sentAtMs, facts);
+  return decide(line, seen, facts);
+}
+
+/** From the record as last known: what to do now. */
+function decide(line: Line, state: State, facts: Facts): Step {
+  if (state.ending !== undefined) return leaveLine(line, state);
+  if (state.purpose === "renew") return renew(line, state, facts);
+  const { record } = state.stored!;
+  if (!record.confirmed && !state.scanned && line.rules.confirmByList)
+    return { state: { ...state, phase: "scan" }, request: { do: "scan" } };
+
+  const dead = deadOnes(line, state, facts);
+  const content: Content = { ...leave(record, dead), confirmed: true };
+  const place = standing(content, state.id);
+  // Granted by another, or by a write of ours whose sending we do not know: a write of our own starts the lease.
+  if (place === "holder") return write(state, touch(content, state.id, facts.serverNowMs));
+  if (place === "waiter") return dead.length > 0 ? write(state, content) : wait(line, state, facts);
+  if (state.joined) return again(state);
+
+  const joined = join(content, entry(line, state, facts));
+  if (standing(joined, state.id) === "waiter" && facts.nowMs >= line.deadlineMs) {
+    return dead.length > 0
+      ? write(state, content)
+      : out(line, { ...state, ending: contended(line, content, state.id) });
+  }
+  return write(state, joined);
+}
+
+function renew(line: Line, state: State, facts: Facts): Step {
+  const { record } = state.stored!;
+  if (standing(record, state.id) !== "holder") return over(state, { is: "gone" });
+  // Who holds has looked for the other protocol since the record was made.
+  const step = write(state, { ...touch(record, state.id, facts.serverNowMs), confirmed: true });
+  if (line.rules.renewUnderIfMatch || step.request.do !== "write") return step;
+  return { ...step, request: { ...step.request, blind: true } };
+}
+
+/** Taken out of the record by somebody who took us for dead: a new ticket. */
+function again(state: State): Step {
+  if (state.purpose === "resume") return over(state, { is: "notFound" });
+  return {
+    state: { ...state, phase: "draw", joined: false, unclear: [], waitingSinceMs: state.waitingSinceMs },
+    request: { do: "draw" },
+  };
+}
+
+function afterWrite(line: Line, state: State, answer: Extract<Answer, { of: "write" }>, facts: Facts): Step {
+  const { content, etag } = state.writing!;
+  const outcome =
+    answer.outcome === "unknown" && line.rules.unknown !== "read back" ? line.rules.unknown : answer.outcome;
+  const next: State = { ...state, writing: undefined };
+  if (outcome === "unknown" || (outcome === "stored" && answer.etag === undefined && answer.outcome === "stored")) {
+    const one: Unclear = { writeId: answer.writeId, sentAtMs: answer.sentAtMs, etag };
+    return read({ ...next, unclear: [...state.unclear, one] }, undefined);
+  }
+  // A conflict may be an earlier write of our own that landed: what is there now tells.
+  if (outcome === "conflict") return read(next, undefined);
+  const stored: Stored = {
+    record: { ...content, writeId: answer.writeId },
+    etag: answer.etag ?? answer.writeId,
+    lastModifiedMs: answer.lastModifiedMs,
+  };
+  const created = etag === undefined;
+  const after: State = {
+    ...next,
+    stored,
+    readSentMs: undefined,
+    absent: false,
+    unclear: [],
+    joined: state.joined || entryOf(content, state.id) !== undefined,
+    watched: watch(state, stored.record, facts.nowMs),
+  };
+  // A record of our own making: somebody with the other protocol may have come between our look and our write.
+  if (created && line.rules.confirmByList && state.ending === undefined) return rescan(after, answer.sentAtMs);
+  return afterStored(line, after, answer.sentAtMs, facts);
+}
+
+function rescan(state: State, sentAtMs: number): Step {
+  return {
+    state: { ...state, phase: "rescan", unclear: [{ writeId: state.stored!.record.writeId, sentAtMs, etag: "" }] },
+    request: { do: "scan" },
+  };
+}
+
+function afterRescan(line: Line, state: State, stranger: string | undefined, facts: Facts): Step {
+  const sentAtMs = state.unclear[0]!.sentAtMs;
+  const next: State = { ...state, unclear: [], scanned: true };
+  if (stranger !== undefined) return out(line, { ...next, ending: { is: "mismatch", object: stranger } });
+  return afterStored(line, next, sentAtMs, facts);
+}
+
+function afterScan(line: Line, state: State, answer: Extract<Answer, { of: "scan" }>, facts: Facts): Step {
+  if (answer.stranger !== undefined)
+    return out(line, { ...state, ending: { is: "mismatch", object: answer.stranger } });
+  // Nothing was written yet: a prefix that another protocol uses stays as it was.
+  if (state.absent) {
+    return write({ ...state, stored: undefined }, join({ ...EMPTY, token: answer.marker }, entry(line, state, facts)));
+  }
+  return decide(line, { ...state, scanned: true }, facts);
+}
+
+/** A write of ours is in the record: where does it leave us? */
+function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): Step {
+  if (state.ending !== undefined) return leaveLine(line, state);
+  const stored = state.stored!;
+  const one = entryOf(stored.record, state.id);
+  if (state.purpose === "renew")
+    return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
+  if (one === undefined) return decide(line, state, facts);
+  if (one.token === undefined) return wait(line, state, facts);
+  if (one.granted && line.rules.claimGranted) return write(state, touch(stored.record, state.id, facts.serverNowMs));
+  if (line.rules.validAtClaim && facts.nowMs - sentAtMs >= line.leaseMs - line.marginMs) {
+    return write(state, touch(stored.record, state.id, facts.serverNowMs));
+  }
+  return over(state, { is: "held", token: one.token, sentAtMs, stored });
+}
+
+function wait(line: Line, state: State, facts: Facts): Step {
+  const leftMs = line.deadlineMs - facts.nowMs;
+  if (leftMs <= 0) return out(line, { ...state, ending: contended(line, state.stored!.record, state.id) });
+  const waitingSinceMs = state.waitingSinceMs ?? facts.nowMs;
+  const ms = Math.min(Math.max((facts.nowMs - waitingSinceMs) / 10, line.pollMinMs), line.pollMaxMs, leftMs);
+  return { state: { ...state, phase: "sleep", waitingSinceMs }, request: { do: "sleep", ms } };
+}
+
+function contended(line: Line, record: Content, id: string): Verdict {
+  const all = [...record.holders, ...record.queue];
+  const own = all.findIndex((one) => one.id === id);
+  const before = (own < 0 ? all : all.slice(0, own)).filter((one) => conflicts(one.mode, line.mode));
+  return { is: "contended", by: before.map((one) => one.id) };
+}
+
+/** On the way out, from a record known or unknown. */
+function out(line: Line, state: State): Step {
+  if (!state.joined && state.unclear.length === 0) return over(state, state.ending!);
+  return state.stored === undefined ? read(state, undefined) : leaveLine(line, state);
+}
+
+/** Out of the record, and only when nothing of ours can come into it any more. */
+function leaveLine(line: Line, state: State): Step {
+  const ending = state.ending!;
+  if (state.stored === undefined) {
+    // A creation of ours may still land: an empty record in its place makes it fail.
+    const mayLand = line.rules.burnUnclear && state.unclear.length > 0;
+    return mayLand ? write(state, EMPTY) : over(state, ending);
+  }
+  const { record } = state.stored;
+  if (standing(record, state.id) !== undefined) {
+    // Who holds has looked for the other protocol since the record was made.
+    const content = { ...leave(record, [state.id]), confirmed: record.confirmed || state.scanned };
+    return write(state, line.rules.keepToken || content.holders.length + content.queue.length > 0 ? content : EMPTY);
+  }
+  // The same content under a new writeId: whatever waited for the old ETag fails.
+  if (line.rules.burnUnclear && state.unclear.length > 0) return write(state, record);
+  return over(state, ending.is === "left" ? { is: "left", stored: state.stored } : ending);
+}
+
+function over(state: State, verdict: Verdict): Step {
+  return { state: { ...state, phase: "over" }, request: { do: "verdict", verdict } };
+}
+
+function entry(line: Line, state: State, facts: Facts): Omit<Entry, "token" | "renewals" | "granted"> {
+  return { id: state.id, mode: line.mode, label: line.label, leaseMs: line.leaseMs, atMs: facts.serverNowMs };
+}
+
+/** Marks of all holders: they stay until one changes. */
+function watch(state: State, record: LockRecord, nowMs: number): Record<string, Sighting> {
+  const watched: Record<string, Sighting> = {};
+  for (const one of record.holders) {
+    const mark = `${one.renewals} ${one.granted}`;
+    const before = state.watched[one.id];
+    watched[one.id] = before?.mark === mark ? before : { mark, sinceMs: nowMs };
+  }
+  return watched;
+}
+
+/** Holders that are dead: unchanged for a lease while we watched, or by the store's own clock. */
+function deadOnes(line: Line, state: State, facts: Facts): string[] {
+  const { record, lastModifiedMs } = state.stored!;
+  const sentAtMs = state.readSentMs;
+  // What a write of ours or a memory showed says nothing about how others live.
+  if (sentAtMs === undefined) return [];
+  // Nobody at all wrote since then, so no holder did: for who looks only once.
+  const untouchedMs =
+    facts.serverNowMs === undefined || lastModifiedMs === undefined ? 0 : facts.serverNowMs - lastModifiedMs;
+  return record.holders
+    .filter((one) => {
+      if (one.id === state.id) return false;
+      const patienceMs = one.granted ? Math.min(one.leaseMs, CLAIM_MS) : one.leaseMs;
+      const sighting = state.watched[one.id];
+      return (
+        (sighting !== undefined && sentAtMs - sighting.sinceMs >= patienceMs) ||
+        untouchedMs > patienceMs + line.clockSkewMs
+      );
+    })
+    .map((one) => one.id);
+}

@@ -1,0 +1,198 @@
+/**
+ * Carries out what the machine of the conditional protocol asks for: reads, conditional writes, scans, sleeps.
+ * Decides nothing. Remembers the record as last seen, so that a warm lock costs one request; a stale memory costs a conflict.
+ */
+import { BucketlockError, type CallOptions, type Store } from "@bucketlock/core";
+import type { Settings } from "../settings.js";
+import { prefixOf } from "../two-object/ticket.js";
+import {
+  type Answer,
+  type Facts,
+  giveUp,
+  type Line,
+  type Request,
+  type State,
+  type Step,
+  type Stored,
+  step,
+  type Verdict,
+} from "./machine.js";
+import { decode, encode, recordKey } from "./record.js";
+
+// A way out that cannot be reached must not hold up the program; what stays behind dies with its lease.
+const CLEANUP_MS = 5_000;
+const REMEMBERED_MAX = 1_000;
+
+/** What one set of locks knows of its records and of the store's clock. */
+export class RecordMemory {
+  readonly #records = new Map<string, Stored>();
+  serverTimeMs: number | undefined;
+
+  get(key: string): Stored | undefined {
+    return this.#records.get(key);
+  }
+
+  set(key: string, stored: Stored | undefined): void {
+    this.#records.delete(key);
+    if (stored === undefined) return;
+    this.#records.set(key, stored);
+    // The one not used for longest goes first.
+    if (this.#records.size > REMEMBERED_MAX) this.#records.delete(this.#records.keys().next().value!);
+  }
+}
+
+export interface Hands {
+  readonly store: Store;
+  readonly settings: Settings;
+  readonly key: string;
+  readonly memory: RecordMemory;
+}
+
+export interface Drive {
+  readonly line: Line;
+  readonly first: Step;
+  readonly signal?: AbortSignal | undefined;
+  /** Passing faults of the store are waited out until then, on the monotonic clock. */
+  readonly patienceUntilMs: number;
+  /** Limit for one request, in ms. */
+  readonly timeoutMs: number;
+  /** Draws the id of a new ticket. */
+  readonly draw?: (() => string) | undefined;
+  readonly onWait?: ((state: State) => void) | undefined;
+  readonly onRequest?: (() => void) | undefined;
+}
+
+/** Runs a machine to its verdict. Throws store errors and the signal's reason, out of the record as far as it can be reached. */
+export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
+  const { settings, memory, key } = hands;
+  let { state, request } = given.first;
+  try {
+    for (;;) {
+      given.signal?.throwIfAborted();
+      if (request.do === "verdict") return request.verdict;
+      const answer = await patiently(hands, given, request);
+      const facts: Facts = { nowMs: settings.clock.monotonicMs(), serverNowMs: memory.serverTimeMs };
+      ({ state, request } = step(given.line, state, answer, facts));
+      memory.set(key, state.stored);
+      if (state.phase === "sleep") given.onWait?.(state);
+    }
+  } catch (error) {
+    if (state.purpose === "acquire" || state.purpose === "resume") await wayOut(hands, given, state);
+    throw error;
+  }
+}
+
+/** Whatever went wrong: our ticket must not stand in others' way. */
+async function wayOut(hands: Hands, given: Drive, state: State): Promise<void> {
+  const nowMs = hands.settings.clock.monotonicMs();
+  const first = giveUp(state, { is: "contended", by: [] });
+  if (first.request.do === "verdict") return;
+  const inner: Drive = {
+    ...given,
+    first: { ...first, state: { ...first.state, purpose: "leave" } },
+    signal: undefined,
+    patienceUntilMs: nowMs + CLEANUP_MS,
+  };
+  await drive(hands, inner).catch(() => {});
+}
+
+async function patiently(hands: Hands, given: Drive, request: Exclude<Request, { do: "verdict" }>): Promise<Answer> {
+  const { clock, random, pollMaxMs } = hands.settings;
+  for (;;) {
+    try {
+      return await perform(hands, given, request);
+    } catch (error) {
+      given.signal?.throwIfAborted();
+      const passing = error instanceof BucketlockError && (error.retryable || error.kind === "unknown");
+      const leftMs = given.patienceUntilMs - clock.monotonicMs();
+      if (!passing || leftMs <= 0) throw error;
+      await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: given.signal });
+    }
+  }
+}
+
+async function perform(hands: Hands, given: Drive, request: Exclude<Request, { do: "verdict" }>): Promise<Answer> {
+  const { settings } = hands;
+  const call: CallOptions = { signal: given.signal, timeoutMs: given.timeoutMs };
+  const sentAtMs = settings.clock.monotonicMs();
+  if (request.do !== "sleep" && request.do !== "draw") given.onRequest?.();
+  switch (request.do) {
+    case "draw":
+      return { of: "draw", id: given.draw!() };
+    case "read":
+      return read(hands, request.etag, call, sentAtMs);
+    case "write":
+      return write(hands, request, call, sentAtMs);
+    case "scan":
+      return scan(hands, call);
+    case "sleep":
+      await settings.clock.sleep(request.ms * (0.5 + settings.random.float() / 2), { signal: given.signal });
+      return { of: "sleep" };
+  }
+}
+
+/** The record as it is now; undefined where there is none. */
+export async function readRecord(hands: Hands, call: CallOptions): Promise<Stored | undefined> {
+  const answer = await read(hands, undefined, call, 0);
+  return answer.of === "read" && typeof answer.found === "object" ? answer.found : undefined;
+}
+
+async function read(hands: Hands, etag: string | undefined, call: CallOptions, sentAtMs: number): Promise<Answer> {
+  const { store, key, memory } = hands;
+  const answer = await store.get(recordKey(key), { ...call, unlessEtag: etag });
+  memory.serverTimeMs = answer.serverTimeMs ?? memory.serverTimeMs;
+  const base = { of: "read" as const, serverTimeMs: answer.serverTimeMs, sentAtMs };
+  if (!answer.found) return { ...base, found: "absent" };
+  if (answer.unchanged === true) return { ...base, found: "same" };
+  if (answer.etag === undefined) throw noEtag(store, key);
+  const record = decode(recordKey(key), new TextDecoder().decode(answer.body));
+  return { ...base, found: { record, etag: answer.etag, lastModifiedMs: answer.lastModifiedMs } };
+}
+
+async function write(
+  hands: Hands,
+  request: Extract<Request, { do: "write" }>,
+  call: CallOptions,
+  sentAtMs: number,
+): Promise<Answer> {
+  const { store, key, memory, settings } = hands;
+  const writeId = settings.random.hex(8);
+  const condition = request.etag === undefined ? { absent: true as const } : { etag: request.etag };
+  const put = await store.put(recordKey(key), encode({ ...request.content, writeId }), {
+    ...call,
+    ...(request.blind === true ? {} : { condition }),
+    once: true,
+    contentType: "application/json",
+    validForMs: settings.requestTimeoutMs,
+  });
+  memory.serverTimeMs = put.serverTimeMs ?? memory.serverTimeMs;
+  const base = { of: "write" as const, outcome: put.outcome, writeId, sentAtMs, serverTimeMs: put.serverTimeMs };
+  return put.outcome === "stored" ? { ...base, etag: put.etag, lastModifiedMs: put.lastModifiedMs } : base;
+}
+
+/** Objects of the other protocol, and its fencing markers: tokens must not go back when a lock changes protocols. */
+async function scan(hands: Hands, call: CallOptions): Promise<Answer> {
+  const { store, key } = hands;
+  let stranger: string | undefined;
+  let marker = 0n;
+  for await (const page of store.list(prefixOf(key), call)) {
+    for (const object of page.objects) {
+      const rest = object.key.slice(prefixOf(key).length);
+      const token = /^token\.([1-9]\d{0,18})$/.exec(rest);
+      if (token !== null) marker = BigInt(token[1]!) > marker ? BigInt(token[1]!) : marker;
+      else if (rest !== "record") stranger ??= object.key;
+    }
+  }
+  return { of: "scan", stranger, marker };
+}
+
+function noEtag(store: Store, key: string): BucketlockError {
+  return new BucketlockError(
+    `the store gives no ETag, which the conditional protocol needs: ${store.name} (lock ${key})`,
+    {
+      code: "STORE_UNSUPPORTED",
+      kind: "unsupported",
+      details: { key },
+    },
+  );
+}

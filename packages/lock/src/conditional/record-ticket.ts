@@ -1,0 +1,91 @@
+/**
+ * A ticket of the conditional protocol that won: renewed, found and removed by compare-and-swap on the lock's record.
+ * Decides nothing; the machine does.
+ */
+import type { CallOptions, DeleteTarget } from "@bucketlock/core";
+import { BucketlockError } from "@bucketlock/core";
+import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
+import { type Mode, parseOwnId } from "../two-object/ticket.js";
+import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
+import { standing } from "./record.js";
+import { drive, type Hands, readRecord } from "./record-hands.js";
+
+export class RecordTicket implements HeldTicket {
+  readonly #hands: Hands;
+  readonly #line: Line;
+  readonly #token: bigint;
+
+  constructor(
+    hands: Hands,
+    line: Line,
+    readonly id: string,
+    token: bigint,
+  ) {
+    this.#hands = hands;
+    this.#line = line;
+    this.#token = token;
+  }
+
+  get key(): string {
+    return this.#hands.key;
+  }
+
+  get mode(): Mode {
+    return parseOwnId(this.id)!.mode;
+  }
+
+  async token(): Promise<bigint> {
+    return this.#token;
+  }
+
+  async renew(call: RenewalCall): Promise<Renewal> {
+    if (!call.mayWrite()) return { is: "stopped" };
+    const { memory, settings } = this.#hands;
+    const nowMs = settings.clock.monotonicMs();
+    const facts: Facts = { nowMs, serverNowMs: memory.serverTimeMs };
+    const skewMs = call.nowMs() - nowMs;
+    const first = startRenewal(this.#line, this.id, facts, memory.get(this.key));
+    // No signal: a conditional write that is cut off has an outcome nobody knows; the limit ends it soon enough.
+    const verdict = await drive(this.#hands, {
+      line: this.#line,
+      first,
+      patienceUntilMs: nowMs,
+      timeoutMs: call.limit().timeoutMs,
+    });
+    if (verdict.is === "gone") return { is: "gone" };
+    // The keeper's clock runs ahead of the monotonic one by the time that passed unseen so far.
+    if (verdict.is === "renewed") return { is: "renewed", sentAtMs: verdict.sentAtMs + skewMs };
+    throw new Error(`bug: a renewal ended with '${verdict.is}'`);
+  }
+
+  async afterRenewal(): Promise<void> {}
+
+  async isThere(options: CallOptions): Promise<boolean> {
+    const stored = await readRecord(this.#hands, options);
+    return stored !== undefined && standing(stored.record, this.id) === "holder";
+  }
+
+  async delete(options: CallOptions): Promise<void> {
+    const { memory, settings } = this.#hands;
+    const timeoutMs = options.timeoutMs ?? settings.requestTimeoutMs;
+    const first = startLeave(this.#line, this.id, memory.get(this.key), true);
+    const patienceUntilMs = settings.clock.monotonicMs() + timeoutMs;
+    const verdict = await drive(this.#hands, {
+      line: this.#line,
+      first,
+      signal: options.signal,
+      patienceUntilMs,
+      timeoutMs,
+    });
+    if (verdict.is !== "left")
+      throw new BucketlockError(`bug: a release ended with '${verdict.is}': ${this.key}`, {
+        code: "BUG",
+        kind: "invalid",
+      });
+  }
+
+  /** A record is never deleted by a release: tokens must not go back. A dying process leaves its entry to the lease. */
+  targets(): DeleteTarget[] {
+    return [];
+  }
+}

@@ -37,7 +37,7 @@ export interface Campaign {
   readonly withCheat?: boolean;
   /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
   readonly blowEveryMs: number;
-  /** Kinds of errors that the faults of the network explain. Without faults, none. */
+  /** Kinds of errors that the faults of the network explain. Default: none, but for who was stopped. */
   readonly explained?: readonly string[];
   /** Of the campaign and all contenders; printed, so that it can be repeated. */
   readonly seed: number;
@@ -50,7 +50,9 @@ type Start = (file: string | URL, options?: WorkerOptions) => Worker;
 interface Contender {
   readonly actor: string;
   readonly worker: Worker;
+  /** Now. */
   stopped: boolean;
+  wasStopped: boolean;
   killed: boolean;
 }
 
@@ -80,7 +82,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
       cheats: campaign.withCheat === true && n === 0,
     };
     const worker = start(contender, { args: [JSON.stringify(orders)] });
-    all.push({ actor: `p${n}`, worker, stopped: false, killed: false });
+    all.push({ actor: `p${n}`, worker, stopped: false, wasStopped: false, killed: false });
   };
   for (let n = 0; n < campaign.contenders; n++) enlist();
   await Promise.all(all.map(({ worker }) => worker.message<Line>((line) => line.event === "hello")));
@@ -103,6 +105,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
     } else {
       blows.stops++;
       victim.stopped = true;
+      victim.wasStopped = true;
       victim.worker.signal("SIGSTOP");
       const thaw = sleep(campaign.leaseMs * (1.2 + random.float())).then(() => {
         victim.worker.signal("SIGCONT");
@@ -115,7 +118,12 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
   await Promise.all(pending);
   await end(all);
 
-  const told = all.map(({ actor, worker, killed }): Told => ({ actor, killed, lines: worker.messages as Line[] }));
+  const told = all.map(
+    ({ actor, worker, killed, wasStopped }): Told => ({
+      ...{ actor, killed, stopped: wasStopped },
+      lines: worker.messages as Line[],
+    }),
+  );
   const story = tellStory(told);
   const counts = { processes: all.length, ...blows, ...story.counts, requests: requestsOf(told) };
   console.log(`ring 5: ${campaign.name} (seed ${campaign.seed}): ${showCounts(counts)}`);

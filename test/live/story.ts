@@ -13,7 +13,12 @@ export interface Told {
   readonly actor: string;
   readonly lines: readonly Line[];
   readonly killed: boolean;
+  /** It was stopped at some time: its requests may have run out of time meanwhile. */
+  readonly stopped?: boolean;
 }
+
+/** Kinds of errors that a network with faults explains, and a process that did not run. */
+export const PASSING = ["unavailable", "unknown"];
 
 interface Lease {
   readonly hold: Hold;
@@ -73,14 +78,14 @@ export function tellStory(all: readonly Told[]): Story {
   };
 }
 
-/** Everything that went wrong in the contenders, apart from what faults of the network explain. */
+/** Everything that went wrong in the contenders, apart from what is explained. */
 export function troubles(all: readonly Told[], explained: readonly string[] = []): string[] {
-  return all.flatMap(({ actor, lines }) =>
-    lines.flatMap((line) =>
-      line.event === "trouble" && !explained.includes(line.kind)
-        ? [`${actor}: ${line.where}: ${line.kind}: ${line.text}`]
-        : [],
-    ),
+  return all.flatMap(({ actor, lines, stopped }) =>
+    lines.flatMap((line) => {
+      if (line.event !== "trouble" || explained.includes(line.kind)) return [];
+      if (stopped && PASSING.includes(line.kind)) return [];
+      return [`${actor}: ${line.where}: ${line.kind}: ${line.text}`];
+    }),
   );
 }
 

@@ -1,0 +1,192 @@
+/**
+ * One process that uses locks as programs do: acquires, works across renewals, looks, gives up, abandons, resumes,
+ * releases, closes. Runs the real locks on its host's clock and its client's network; what it meets goes to the records.
+ */
+import { BucketlockError } from "@bucketlock/core";
+import type { LockEvent } from "@bucketlock/lock";
+import { type Client, short } from "./client.js";
+import type { Host } from "./host.js";
+import { isCalm, type Plan } from "./plan.js";
+import type { Records } from "./record.js";
+import { createLocksWith, type Lease, type Locks, type Mutation } from "./under-test.js";
+import type { World } from "./world.js";
+
+export interface ActorContext {
+  readonly world: World;
+  readonly plan: Plan;
+  readonly records: Records;
+  readonly mutation: Mutation;
+  /** Tickets that somebody left on purpose, for anyone to find again. */
+  readonly abandoned: { readonly key: string; readonly ticketId: string; readonly leaseMs: number }[];
+}
+
+/** How an acquire may end without a lease. Everything else is a bug. */
+const ALLOWED = new Set(["NOT_ACQUIRED", "STORE_UNREACHABLE", "TICKET_NOT_WRITTEN", "DELETE_FAILED", "WRITE_UNKNOWN"]);
+
+export class Actor {
+  readonly locks: Locks;
+  roundsLeft: number;
+  readonly #c: ActorContext;
+  readonly #leaseMs: number;
+  readonly #leases: Lease[] = [];
+
+  constructor(
+    context: ActorContext,
+    readonly host: Host,
+    readonly client: Client,
+    rounds: number,
+  ) {
+    this.#c = context;
+    this.roundsLeft = rounds;
+    const { world, plan, mutation } = context;
+    this.#leaseMs = world.random.pick(plan.leases);
+    this.locks = createLocksWith(
+      client,
+      {
+        leaseMs: this.#leaseMs,
+        clock: host,
+        random: world.random,
+        clockSkewMs: plan.clockSkewMs,
+        label: host.name,
+        onEvent: (event) => this.#heard(event),
+        ...(world.random.float() < 0.3 ? { settleMs: 200 } : {}),
+        ...(world.random.float() < 0.5 ? { requestTimeoutMs: this.#leaseMs / 2 } : {}),
+      },
+      mutation,
+    );
+  }
+
+  /** The whole program. Ends with nothing of its own left running; a crash simply never ends. */
+  async live(): Promise<void> {
+    const { world } = this.#c;
+    for (; this.roundsLeft > 0; this.roundsLeft--) {
+      await this.host.sleep(world.random.float() ** 2 * 3000);
+      await this.#round();
+    }
+    await this.#close();
+  }
+
+  /** Leases that a collected actor would report as leaked, at a moment that no seed decides. */
+  forget(): void {
+    for (const lease of this.#leases) void lease.abandon().catch(() => {});
+  }
+
+  async #round(): Promise<void> {
+    const { world, plan, abandoned } = this.#c;
+    const { random } = world;
+    const left =
+      plan.resumes && random.float() < 0.5 ? abandoned.findIndex((one) => one.leaseMs === this.#leaseMs) : -1;
+    const found = left < 0 ? undefined : abandoned.splice(left, 1)[0];
+    const key = found?.key ?? random.pick(plan.keys);
+    const mode = random.float() < plan.sharedRate ? "shared" : "exclusive";
+    const lock = this.locks.lock(key);
+    const giveUp = new AbortController();
+    const reason = new Error("the program changed its mind");
+    const cancel =
+      random.float() < 0.15 ? this.host.after(random.float() * 4000, () => giveUp.abort(reason)) : () => {};
+    const signal = giveUp.signal;
+    const waitMs = random.float() < 0.2 ? random.float() * 500 : 3000 + random.float() * 20_000;
+    let lease: Lease | undefined;
+    try {
+      if (found !== undefined) {
+        world.count("resume");
+        lease = await lock.resume(found.ticketId, { waitMs, signal });
+      } else if (random.float() < 0.2) {
+        lease = await lock.tryAcquire({ mode, signal });
+      } else {
+        lease = await lock.acquire({ mode, waitMs, signal });
+      }
+    } catch (error) {
+      this.#checkFailure(error, reason, found !== undefined);
+      return;
+    } finally {
+      cancel();
+    }
+    if (lease === undefined) return world.count("refused");
+    world.count("acquired");
+    // Kept for the whole life of the world: a collected lease acts when the collector pleases.
+    this.#leases.push(lease);
+    this.#c.records.acquired(this.host, lease, found !== undefined);
+    await this.#hold(lease);
+  }
+
+  async #hold(lease: Lease): Promise<void> {
+    const { world, abandoned, records } = this.#c;
+    const { random } = world;
+    const endMs = this.host.monotonicMs() + random.float() ** 2 * 3 * this.#leaseMs;
+    while (this.host.monotonicMs() < endMs) {
+      await this.host.sleep(20 + random.float() * 400);
+      try {
+        lease.throwIfLost();
+        records.looked(lease);
+      } catch (error) {
+        if (!hasCode(error, "LEASE_LOST")) this.#c.world.violate(`throwIfLost threw ${error}`);
+        break;
+      }
+    }
+    const how = random.float();
+    // Left for close().
+    if (how < 0.05) return;
+    records.ending(lease);
+    if (how < 0.05 + this.#c.plan.abandonRate) {
+      world.count("abandoned");
+      await lease.abandon();
+      abandoned.push({ key: lease.key, ticketId: lease.ticketId, leaseMs: this.#leaseMs });
+      return;
+    }
+    await this.#release(() => lease.release());
+  }
+
+  async #release(release: () => Promise<void>): Promise<void> {
+    try {
+      await release();
+    } catch (error) {
+      if (hasCode(error, "LEASE_LOST")) return;
+      if (hasCode(error, "RELEASE_FAILED") && !isCalm(this.#c.plan)) return this.#c.world.count("releaseFailed");
+      this.#c.world.violate(`${this.host.name} could not release: ${error}`);
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { world, records } = this.#c;
+    for (const lease of this.#leases) if (lease.isHeld) records.ending(lease);
+    await this.#release(() => this.locks.close());
+    world.tell(this.host.name, () => "closed");
+    if (this.host.timers > 0) world.violate(`${this.host.name} left ${this.host.timers} timer(s) after close()`);
+    if (this.client.waiting > 0)
+      world.violate(`${this.host.name} left ${this.client.waiting} request(s) after close()`);
+  }
+
+  #checkFailure(error: unknown, reason: Error, resumed: boolean): void {
+    const { world } = this.#c;
+    world.tell(this.host.name, () => `no lease: ${error instanceof Error ? short(error.message) : error}`);
+    const allowed = error instanceof BucketlockError && ALLOWED.has(error.code);
+    if (error === reason) world.count("changedMind");
+    else if (resumed && hasCode(error, "TICKET_NOT_FOUND")) world.count("resumeGone");
+    else if (hasCode(error, "NOT_ACQUIRED") || (allowed && !isCalm(this.#c.plan))) world.count("notAcquired");
+    else world.violate(`${this.host.name} acquire failed: ${error}`);
+  }
+
+  #heard(event: LockEvent): void {
+    const { world, plan, records } = this.#c;
+    world.tell(this.host.name, () => `* ${event.type} ${short(event.ticketId)}${detail(event)}`);
+    if (event.type === "renewed") records.renewed(event.ticketId);
+    if (event.type === "tookOver") world.count("takeOver");
+    if (event.type === "lost") world.count("lost");
+    if (event.type === "withdrew") world.count("withdrew");
+    if (event.type === "leaked") world.violate(`${this.host.name} leaked ${event.ticketId}`);
+    // In a calm world only a ticket left on purpose may die.
+    const needless =
+      event.type === "lost" || (event.type === "withdrew" && /kept alive|taken over|unknown/.test(event.why));
+    if (isCalm(plan) && needless) world.violate(`${this.host.name} ${event.type} in a calm world: ${event.why}`);
+  }
+}
+
+const hasCode = (error: unknown, code: string): boolean => error instanceof BucketlockError && error.code === code;
+
+function detail(event: LockEvent): string {
+  if ("why" in event) return ` (${event.why})`;
+  if (event.type === "tookOver") return ` from ${short(event.victim)}`;
+  if (event.type === "waiting") return ` for ${event.for.map(short).join(", ")}`;
+  return event.type === "renewed" ? ` ${event.renewals}` : "";
+}

@@ -1,0 +1,98 @@
+/**
+ * What a seed decides about its world before it begins: hosts, keys, the store, and how bad things may get.
+ * Every fault is one that the protocol promises to survive (docs/protocol.md, "What a store must give"):
+ * - one object is written, read and deleted atomically, and listings are strong, though no snapshot;
+ * - server timestamps may tie and run backwards between nodes; `clockSkewMs` covers their skew for the rule that uses them;
+ * - clocks drift by up to 2%. The margin (a tenth of the lease) must cover the two extremes meeting: a holder whose clock is
+ *   slow by d believes (L - m)/(1 - d) of true time, a watcher whose clock is fast by d waits L/(1 + d), so with m = L/10
+ *   d may be up to 5.26%. A pause that only the wall clock shows is noticed from m/2 on; what is left then allows 2.56%;
+ * - a virtual machine that is held (its uptime stands still too) shows only in the wall clock, so a wall clock that is set back
+ *   meanwhile hides it from everybody: a world has the one or the other;
+ * - `-1` is sent once. A proxy may double it before its answer, never after: a place rewritten later moves its ticket in line,
+ *   which section 3.5 of the protocol excludes.
+ */
+import type { SeededRandom } from "@bucketlock/core/testing";
+
+export const DRIFT_MAX = 0.02;
+
+export interface Plan {
+  readonly hosts: number;
+  readonly keys: readonly string[];
+  readonly leases: readonly number[];
+  /** Coarsest step of a timestamp in a listing, in ms. */
+  readonly stepMs: number;
+  /** A HEAD tells the time in HTTP's steps of a second, whatever the listing does. */
+  readonly headStepMs: number;
+  /** Clock of each storage node against true time, in ms. */
+  readonly nodesMs: readonly number[];
+  readonly clockSkewMs: number;
+  readonly latencyMs: number;
+  /** A LIST reads its objects within this, in ms. */
+  readonly listSpreadMs: number;
+  /** Of each request. */
+  readonly faultRate: number;
+  /** Of each PUT of `-0`: its process is stopped while it is on its way, and it takes its time. */
+  readonly stallRate: number;
+  /** Doors of processes that died while choosing: they make every waiter watch by LIST. */
+  readonly strays: number;
+  /** Pauses, jumps and crashes in the whole world. */
+  readonly upsets: number;
+  readonly crashes: boolean;
+  /** Wall clocks are set back too; else machines are held. */
+  readonly setsBack: boolean;
+  /** The store refuses signatures that are too old, so that few ghosts land. */
+  readonly refusesLate: boolean;
+  readonly deleteMany: boolean;
+  readonly drift: number;
+  /** Faults and upsets end here. */
+  readonly faultsEndMs: number;
+  readonly rounds: number;
+  readonly sharedRate: number;
+  /** Of each lease: left on purpose. */
+  readonly abandonRate: number;
+  readonly resumes: boolean;
+}
+
+/** A calm world (one of eight) has latency and drift only: there nothing may be lost, taken over or left behind. */
+export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
+  const chance = (probability: number) => random.float() < probability;
+  const between = (low: number, high: number) => low + random.float() * (high - low);
+  const calm = chance(1 / 8);
+  const skewMs = chance(0.5) ? 0 : between(50, 1000);
+  const nodes = skewMs === 0 ? 1 : 2 + random.below(2);
+  const lease = 1000 + 500 * random.below(7);
+  const stepMs = chance(0.5) ? 1000 : 1;
+  const plan: Plan = {
+    hosts: 2 + random.below(3),
+    keys: chance(0.75) ? ["k"] : ["k", "jobs/other"],
+    leases: chance(0.6) ? [lease] : [lease, 1000, 5000],
+    stepMs,
+    headStepMs: chance(0.5) ? 1000 : stepMs,
+    nodesMs: Array.from({ length: nodes }, () => between(-skewMs, skewMs)),
+    // Two nodes' skew, and the second by which `Date` and a timestamp may each be cut.
+    clockSkewMs: 2 * skewMs + 1500,
+    latencyMs: calm || chance(0.8) ? between(1, CALM_LATENCY_MS) : between(20, 60),
+    listSpreadMs: chance(0.7) ? between(0, 5) : between(5, 80),
+    faultRate: calm ? 0 : chance(0.25) ? 0 : between(0.005, 0.12),
+    stallRate: !calm && chance(0.3) ? 0.05 : 0,
+    strays: !calm && chance(0.3) ? 1 + random.below(3) : 0,
+    upsets: calm ? 0 : random.below(6),
+    setsBack: chance(0.5),
+    crashes: !calm && chance(0.5),
+    refusesLate: chance(0.4),
+    deleteMany: chance(0.7),
+    drift: chance(0.8) ? DRIFT_MAX : 0,
+    faultsEndMs: between(8_000, 20_000),
+    rounds: 2 + random.below(3),
+    sharedRate: chance(0.3) ? 0 : between(0.2, 0.8),
+    abandonRate: 0.07,
+    resumes: chance(0.3),
+  };
+  return { ...plan, ...change };
+}
+
+/** Above that latency a lease of one second may miss a renewal with nobody at fault. */
+const CALM_LATENCY_MS = 15;
+
+export const isCalm = (plan: Plan): boolean =>
+  plan.faultRate + plan.upsets + plan.stallRate + plan.strays === 0 && plan.latencyMs <= CALM_LATENCY_MS;

@@ -1,0 +1,124 @@
+/**
+ * Writes down, by true time, who held what: from when `acquire` returned until release, until it was told lost, or until
+ * its own clock would say that the lease is over, asked or not. Never asks a lease anything that changes it.
+ */
+
+import type { Hold } from "@bucketlock/lock/testing";
+import type { Bucket } from "./bucket.js";
+import { short } from "./client.js";
+import type { Host } from "./host.js";
+import { type Lease, placeKeyOf } from "./under-test.js";
+import type { World } from "./world.js";
+
+/** A timer may be late by this (host.ts), and no later than it must the holder hear of a loss. */
+const TIMER_LATE_MS = 25;
+
+interface Entry {
+  readonly host: Host;
+  readonly lease: Lease;
+  readonly resumed: boolean;
+  readonly fromMs: number;
+  /** Until when its keeper would call it valid, if asked. */
+  untilMs: number;
+  endedMs: number | undefined;
+  toldMs: number | undefined;
+}
+
+export class Records {
+  readonly #world: World;
+  readonly #bucket: Bucket;
+  readonly #entries: Entry[] = [];
+  readonly #byTicket = new Map<string, Entry>();
+
+  constructor(world: World, bucket: Bucket) {
+    this.#world = world;
+    this.#bucket = bucket;
+  }
+
+  get count(): number {
+    return this.#entries.length;
+  }
+
+  acquired(host: Host, lease: Lease, resumed: boolean): void {
+    const nowMs = this.#world.nowMs;
+    const entry: Entry = {
+      host,
+      lease,
+      resumed,
+      fromMs: nowMs,
+      untilMs: nowMs,
+      endedMs: undefined,
+      toldMs: undefined,
+    };
+    const leftMs = lease.heldUntil - host.wallMs();
+    if (leftMs <= 0) this.#world.violate(`${host.name} acquired ${short(lease.ticketId)} when it was over`);
+    this.#entries.push(entry);
+    this.#byTicket.set(lease.ticketId, entry);
+    this.#refresh(entry);
+    lease.signal.addEventListener("abort", () => this.#told(entry), { once: true });
+  }
+
+  /** The holder ends it: from now on it does not believe to hold. */
+  ending(lease: Lease): void {
+    const entry = this.#entries.find((other) => other.lease === lease)!;
+    this.#refresh(entry);
+    entry.endedMs ??= this.#world.nowMs;
+  }
+
+  renewed(ticketId: string): void {
+    const entry = this.#byTicket.get(ticketId);
+    if (entry === undefined) return;
+    if (entry.toldMs !== undefined)
+      this.#world.violate(`${entry.host.name} believes again in ${short(ticketId)}, which was lost`);
+    this.#refresh(entry);
+  }
+
+  /** The holder looked, and believes. */
+  looked(lease: Lease): void {
+    this.#refresh(this.#entries.find((other) => other.lease === lease)!);
+  }
+
+  /**
+   * Only where the holder looked at its clock anyway, for a look is what notices a pause. In between `untilMs` stands: true
+   * time that a pause took counts for the keeper as soon as it looks.
+   */
+  #refresh(entry: Entry): void {
+    if (entry.endedMs !== undefined || entry.host.crashed) return;
+    const nowMs = this.#world.nowMs;
+    const leftMs = entry.lease.heldUntil - entry.host.wallMs();
+    if (leftMs > 0) entry.untilMs = nowMs + entry.host.trueMs(leftMs);
+    else entry.untilMs = Math.min(entry.untilMs, nowMs);
+  }
+
+  #told(entry: Entry): void {
+    if (entry.endedMs !== undefined) return;
+    const nowMs = this.#world.nowMs;
+    entry.endedMs = nowMs;
+    // A process that stands still is told the moment it looks.
+    entry.toldMs = entry.host.stoodStill(entry.untilMs, nowMs) ? entry.untilMs : Math.max(nowMs - TIMER_LATE_MS, 0);
+    entry.untilMs = Math.min(entry.untilMs, nowMs);
+  }
+
+  get losses(): number {
+    return this.#entries.filter((entry) => entry.toldMs !== undefined).length;
+  }
+
+  holds(): Hold[] {
+    return this.#entries.map((entry) => {
+      const { host, lease, fromMs, untilMs, endedMs } = entry;
+      // Neither ended nor told although its host ran on: it was never told.
+      const toldLostMs =
+        entry.toldMs ?? (endedMs === undefined && !host.crashed ? Number.POSITIVE_INFINITY : undefined);
+      return {
+        actor: host.name,
+        key: lease.key,
+        mode: lease.mode,
+        fromMs,
+        toMs: Math.max(fromMs, Math.min(untilMs, endedMs ?? Number.POSITIVE_INFINITY)),
+        toldLostMs,
+        placedMs: entry.resumed ? undefined : this.#bucket.firstPutMs.get(placeKeyOf(lease)),
+        ticketId: short(lease.ticketId),
+      };
+    });
+  }
+}

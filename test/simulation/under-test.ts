@@ -1,0 +1,23 @@
+/** What the simulation drives: the real locks, from source, with rules taken away only where a mutant asks for it. */
+import { hostname } from "node:os";
+import type { Store } from "@bucketlock/core";
+import type { Lease, LocksOptions } from "@bucketlock/lock";
+import { Locks } from "../../packages/lock/src/locks.js";
+import { settle } from "../../packages/lock/src/settings.js";
+import { drawUlid, type Mutation as Removal } from "../../packages/lock/src/two-object/driver.js";
+import { doorKey, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
+
+export type { Lease };
+export { doorKey, drawUlid, Locks, ticketId };
+
+/** Rules to break. Empty: the code as it is. */
+export interface Mutation extends Removal {
+  readonly settings?: { readonly stepMs?: number };
+}
+
+export function createLocksWith(store: Store, options: LocksOptions, mutation: Mutation = {}): Locks {
+  const { settings: changed, ...removal } = mutation;
+  return new Locks(store, { ...settle(options, store, hostname()), ...changed }, removal);
+}
+
+export const placeKeyOf = (lease: Lease): string => placeKey(lease.key, lease.ticketId);

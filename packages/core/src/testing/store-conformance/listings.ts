@@ -25,7 +25,7 @@ export const listingTests: readonly ConformanceTest[] = [
     title: "lists in the byte order of UTF-8",
     async run(room) {
       // U+FF5E sorts before U+1F512 in UTF-8, after it in UTF-16.
-      const names = ["a", "A", "a-", "a/", "a0", "aa", "b", "é", "\uff5e", "\u{1f512}", "Z", "_"];
+      const names = ["a", "A", "a-", "a/b", "a0", "aa", "b", "é", "\uff5e", "\u{1f512}", "Z", "_"];
       await fill(room, names);
       assert.deepEqual(await room.names(), [...names].sort(compareKeys));
       assert.deepEqual(await room.names("", { pageSize: 5 }), [...names].sort(compareKeys));

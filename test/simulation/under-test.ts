@@ -12,7 +12,7 @@ export { doorKey, drawUlid, Locks, ticketId };
 
 /** Rules to break. Empty: the code as it is. */
 export interface Mutation extends Removal {
-  readonly settings?: { readonly stepMs?: number };
+  readonly settings?: { readonly stepMs?: number; readonly marginMs?: number };
 }
 
 export function createLocksWith(store: Store, options: LocksOptions, mutation: Mutation = {}): Locks {

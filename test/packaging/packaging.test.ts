@@ -99,4 +99,22 @@ describe("installed into an empty folder", () => {
     const said = await node(["user.js"], user, { NODE_OPTIONS: "" });
     expect(JSON.parse(said)).toEqual({ whileHeld: true, afterwards: true, keys: [], refused: "invalid", b2: "object" });
   });
+
+  it("a program that exits while it holds finds its child in the installed package, and leaves nothing behind", async () => {
+    const store = join(directory.path, "held");
+    const program = `
+      import { createLocks, openStore } from "@bucketlock/lock";
+      await createLocks(openStore("file:${store}?create=1")).lock("k").acquire();
+      process.exit(3);
+    `;
+    writeFileSync(join(user, "exits.js"), program);
+    await expect(node(["exits.js"], user, { NODE_OPTIONS: "" })).rejects.toThrow();
+    const look = `
+      import { createLocks, openStore } from "@bucketlock/lock";
+      const { holders, waiters } = await createLocks(openStore("file:${store}")).lock("k").inspect();
+      console.log(JSON.stringify([holders.length, waiters.length]));
+    `;
+    writeFileSync(join(user, "looks.js"), look);
+    expect(await node(["looks.js"], user, { NODE_OPTIONS: "" })).toContain("[0,0]");
+  });
 });

@@ -75,7 +75,6 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "conditional/record-hands",
       "conditional/record-ticket",
       "finalizer",
-      "finalizer-child",
       "held-ticket",
       "keeper",
       "steady",

@@ -80,9 +80,10 @@ function deleteByChild(): void {
   }
   if (plans.length === 0) return;
   const here = fileURLToPath(import.meta.url);
-  const fromSource = here.endsWith(".ts");
-  const child = here.replace(/finalizer\.(ts|js)$/, "finalizer-child.$1");
-  spawnSync(process.execPath, [...(fromSource ? process.execArgv : []), child], {
+  const child = here.replace(/finalizer\.(ts|js)$/, "finalizer-child.js");
+  // From source, the file store has to be loaded as this process loads its own files; everywhere else plain Node will do.
+  const loader = here.endsWith(".ts") && plans.some((plan) => plan.kind === "file") ? process.execArgv : [];
+  spawnSync(process.execPath, [...loader, child], {
     input: JSON.stringify(plans),
     stdio: ["pipe", "ignore", "ignore"],
     timeout: CHILD_LIMIT_MS,

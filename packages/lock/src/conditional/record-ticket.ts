@@ -3,7 +3,6 @@
  * Decides nothing; the machine does.
  */
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
-import { BucketlockError } from "@bucketlock/core";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
 import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
@@ -77,11 +76,7 @@ export class RecordTicket implements HeldTicket {
       patienceUntilMs,
       timeoutMs,
     });
-    if (verdict.is !== "left")
-      throw new BucketlockError(`bug: a release ended with '${verdict.is}': ${this.key}`, {
-        code: "BUG",
-        kind: "invalid",
-      });
+    if (verdict.is !== "left") throw new Error(`bug: a release ended with '${verdict.is}'`);
   }
 
   /** A record is never deleted by a release: tokens must not go back. A dying process leaves its entry to the lease. */

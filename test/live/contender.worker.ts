@@ -151,12 +151,13 @@ function take(lock: Lock, mode: Mode, how: How): Promise<Lease | undefined> {
 
 async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
   const key = random.pick(orders.keys);
-  const mode: Mode = random.float() < orders.sharedShare ? "shared" : "exclusive";
+  const shared = random.float() < orders.sharedShare && !orders.cheats;
+  const mode: Mode = shared ? "shared" : "exclusive";
   const how = chooseHow();
   tell({ event: "ask", key, mode, how, at: now() });
   let where = "acquire";
   try {
-    if (orders.cheats && random.float() < 0.5) await locks.lock(key).breakLock({ olderThanMs: 0 });
+    if (orders.cheats) await locks.lock(key).breakLock({ olderThanMs: 0 });
     const lease = await take(locks.lock(key), mode, how);
     where = "hold";
     if (lease === undefined) tell({ event: "gaveUp", how });

@@ -54,14 +54,19 @@ describe("contention on the file store", () => {
   });
 
   it("is found unsound when somebody breaks live tickets", { timeout: limitMs }, async () => {
-    const outcome = await campaignOnFiles({
-      name: "file, with a cheat",
-      keys: ["line"],
-      contenders: 4,
-      durationMs: 3_000,
-      blowEveryMs: Number.POSITIVE_INFINITY,
-      withCheat: true,
-    });
-    expect(outcome.story.findings.join("\n")).toMatch(/^overlap: /m);
+    // Breaking between two leases does no harm, so it may take a few.
+    let findings = "";
+    for (let tries = 0; tries < 5 && findings === ""; tries++) {
+      const outcome = await campaignOnFiles({
+        name: "file, with a cheat",
+        keys: ["line"],
+        contenders: 4,
+        durationMs: 3_000,
+        blowEveryMs: Number.POSITIVE_INFINITY,
+        withCheat: true,
+      });
+      findings = outcome.story.findings.join("\n");
+    }
+    expect(findings).toMatch(/^overlap: /m);
   });
 });

@@ -170,7 +170,8 @@ async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
 
 function troubleOf(where: string, error: unknown): Line {
   if (!(error instanceof BucketlockError)) return { event: "trouble", where, kind: "bug", text: String(error) };
-  return { event: "trouble", where, kind: error.kind, text: `${error.code}: ${error.message}` };
+  const cause = error.cause instanceof Error ? `; cause: ${error.cause.message}` : "";
+  return { event: "trouble", where, kind: error.kind, text: `${error.code}: ${error.message}${cause}` };
 }
 
 // -- From hello to bye ----------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ export class Actor {
     try {
       if (found !== undefined) {
         world.count("resume");
+        this.#c.records.resuming(found.ticketId);
         lease = await lock.resume(found.ticketId, { waitMs, signal });
       } else if (random.float() < 0.2) {
         lease = await lock.tryAcquire({ mode, signal });

@@ -65,6 +65,11 @@ export class Records {
     entry.endedMs ??= this.#world.nowMs;
   }
 
+  /** Somebody finds the ticket again: what its keeper tells from now on is not the old lease's. */
+  resuming(ticketId: string): void {
+    this.#byTicket.delete(ticketId);
+  }
+
   renewed(ticketId: string): void {
     const entry = this.#byTicket.get(ticketId);
     if (entry === undefined) return;

@@ -1,0 +1,81 @@
+/**
+ * The conformance suite of locks: what every pair of protocol and store must do through the public API, run by any test
+ * runner that has `describe` and `it`. Works only below the prefix it is given and leaves nothing there; never skips in
+ * silence. Time comes from the clock it is given: the system's, or a manual one that `drive` moves.
+ */
+import assert from "node:assert/strict";
+import { type Clock, type Store, systemClock } from "@bucketlock/core";
+import type { ConformanceRunner } from "@bucketlock/core/testing";
+import type { LocksOptions } from "../settings.js";
+import { leaseTests } from "./conformance/lease.js";
+import { lineTests } from "./conformance/line.js";
+import { outsideTests } from "./conformance/outside.js";
+import { type LockTopic, Room } from "./conformance/room.js";
+
+export interface LocksUnderTest {
+  readonly store: Store;
+  /** The suite writes only keys that start with it; nothing else may be there. Default: none, the whole store. */
+  readonly prefix?: string | undefined;
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined;
+  /** Moves a clock that does not move by itself until the promise settles (`ManualClock.settle`). Default: just waits. */
+  readonly drive?: (<T>(promise: Promise<T>) => Promise<T>) | undefined;
+  /** Called after each test, whatever came of it. */
+  readonly cleanup?: (() => Promise<void>) | undefined;
+}
+
+export interface LockConformanceOptions {
+  /** Names the suite in the report. */
+  readonly name: string;
+  /** Called for each test. May answer the same store every time. */
+  readonly open: () => LocksUnderTest | Promise<LocksUnderTest>;
+  /** What the tests measure time by, in ms. Above the store's timestamp step and well above a request. Default 2000. */
+  readonly leaseMs?: number | undefined;
+  /** For every set of locks of the suite: the protocol, for example. */
+  readonly locksOptions?: LocksOptions | undefined;
+  /** What this protocol cannot do, with the reason: those tests are reported as skipped, with it. */
+  readonly skip?: Readonly<Partial<Record<LockTopic, string>>> | undefined;
+  /** Limit of one test, in ms; given to runners whose `it` takes it as third argument. Default: 60 leases, at least 30 s. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const PARTS = { line: lineTests, lease: leaseTests, outside: outsideTests } as const;
+
+/** Declares the suite with the runner. */
+export function lockConformance(runner: ConformanceRunner, options: LockConformanceOptions): void {
+  const { describe, it } = runner;
+  const { leaseMs = 2000, locksOptions = {}, skip = {} } = options;
+  const timeoutMs = options.timeoutMs ?? Math.max(30_000, 60 * leaseMs);
+  const leaveOut =
+    runner.skip ?? ((name: string, reason: string) => it.skip(`${name} (skipped: ${reason})`, async () => {}));
+
+  const inRoom = async (run: (room: Room) => Promise<void>): Promise<void> => {
+    const { store, prefix = "", clock = systemClock, drive = (promise) => promise, cleanup } = await options.open();
+    const room = new Room(store, prefix, locksOptions, clock, leaseMs);
+    const test = async () => {
+      assert.deepEqual(await room.left(), [], "the prefix must be empty before a test");
+      try {
+        await run(room);
+      } finally {
+        await room.empty();
+      }
+    };
+    try {
+      await drive(test());
+    } finally {
+      await cleanup?.();
+    }
+  };
+
+  describe(`lock conformance: ${options.name}`, () => {
+    for (const [part, tests] of Object.entries(PARTS)) {
+      describe(part, () => {
+        for (const { title, topic, run } of tests) {
+          const reason = topic && skip[topic];
+          if (reason === undefined) it(title, () => inRoom(run), timeoutMs);
+          else leaveOut(title, reason);
+        }
+      });
+    }
+  });
+}

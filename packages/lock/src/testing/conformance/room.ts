@@ -1,0 +1,122 @@
+/**
+ * What one test of the lock conformance suite works in: a store, keys below the prefix it may use, and locks that are
+ * closed when the test ends. Touches nothing outside its prefix and leaves nothing in it.
+ */
+import assert from "node:assert/strict";
+import { type BucketlockError, type Clock, BucketlockError as Failure, type Store, StoreError } from "@bucketlock/core";
+import { FaultyStore } from "@bucketlock/core/testing";
+import type { LockEvent } from "../../events.js";
+import { createLocks, type Locks } from "../../locks.js";
+import type { LocksOptions } from "../../settings.js";
+
+/** What can be left out, with the reason in words. */
+export type LockTopic = "resume" | "break" | "inspect";
+
+/** What a protocol keeps on purpose after a release: the conditional protocol's record, and fencing markers. */
+const KEPT = /\.lock\.(record|token\.\d+)$/;
+
+export class Room {
+  readonly #store: Store;
+  readonly #prefix: string;
+  readonly #options: LocksOptions;
+  readonly #locks: Locks[] = [];
+
+  constructor(
+    store: Store,
+    prefix: string,
+    options: LocksOptions,
+    readonly clock: Clock,
+    readonly leaseMs: number,
+  ) {
+    this.#store = store;
+    this.#prefix = prefix;
+    this.#options = options;
+  }
+
+  key(name = "k"): string {
+    return `${this.#prefix}${name}`;
+  }
+
+  /** A program of its own, as far as the store can tell. */
+  locks(options: LocksOptions = {}): Locks {
+    return this.#on(this.#store, options);
+  }
+
+  /** The same behind a switch: while `broken`, no request gets through. */
+  breakable(): { readonly locks: Locks; broken: boolean } {
+    const state = { broken: false, locks: undefined as unknown as Locks };
+    const error = new StoreError("the network is down", { code: "STORE_UNREACHABLE", kind: "unavailable" });
+    const store = new FaultyStore(this.#store, { plan: () => (state.broken ? { error } : undefined) });
+    state.locks = this.#on(store, {});
+    return state;
+  }
+
+  #on(store: Store, options: LocksOptions): Locks {
+    const locks = createLocks(store, { leaseMs: this.leaseMs, clock: this.clock, ...this.#options, ...options });
+    this.#locks.push(locks);
+    return locks;
+  }
+
+  /** Locks that tell when they stand in line. */
+  waiter(): { readonly locks: Locks; readonly inLine: Promise<void> } {
+    let tell = () => {};
+    const inLine = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    const onEvent = (event: LockEvent) => {
+      if (event.type === "waiting") tell();
+    };
+    return { locks: this.locks({ onEvent }), inLine };
+  }
+
+  /** Lock objects that exist now. */
+  async left(): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const page of this.#store.list(this.#prefix)) keys.push(...page.objects.map((object) => object.key));
+    return keys.filter((key) => !KEPT.test(key));
+  }
+
+  /** Aborts within that, or the test fails. */
+  async aborted(signal: AbortSignal, withinMs: number): Promise<unknown> {
+    const endMs = this.clock.monotonicMs() + withinMs;
+    while (!signal.aborted) {
+      assert.ok(this.clock.monotonicMs() < endMs, `the signal did not abort within ${withinMs} ms`);
+      await this.clock.sleep(this.leaseMs / 50);
+    }
+    return signal.reason;
+  }
+
+  /** Ends everything the test left open, and empties the prefix. */
+  async empty(): Promise<void> {
+    await Promise.allSettled(this.#locks.map((locks) => locks.close({ keepStore: true })));
+    for (let tries = 0; tries < 5; tries++) {
+      const targets: { key: string; versionId?: string }[] = [];
+      for await (const page of this.#store.listVersions(this.#prefix)) {
+        for (const { key, versionId } of page.versions)
+          targets.push(versionId === undefined ? { key } : { key, versionId });
+      }
+      if (targets.length === 0) return;
+      await this.#store.deleteMany(targets);
+    }
+    assert.fail(`the prefix could not be emptied: ${this.#prefix}`);
+  }
+}
+
+export interface LockTest {
+  readonly title: string;
+  /** Left out when the caller says that the protocol cannot do it. */
+  readonly topic?: LockTopic;
+  run(room: Room): Promise<void>;
+}
+
+/** Rejects with a BucketlockError of that code. */
+export async function fails(promise: Promise<unknown>, code: string): Promise<BucketlockError> {
+  let caught: unknown;
+  await assert.rejects(promise, (error) => {
+    caught = error;
+    assert.ok(error instanceof Failure, `no BucketlockError: ${error}`);
+    assert.equal(error.code, code);
+    return true;
+  });
+  return caught as BucketlockError;
+}

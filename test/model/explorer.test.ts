@@ -12,9 +12,13 @@ const full = process.env.BUCKETLOCK_EXPLORER === "full";
 const MINUTES = 60_000;
 
 const rows: string[] = [];
-afterAll(() =>
-  console.log(["", "Explored (steps are steps of the trace, states are compared whole):", ...rows].join("\n")),
-);
+afterAll(() => {
+  const more = SCENES.filter((staged) => staged.full === true).length;
+  if (!full) rows.push(`  ${more} longer scenes only with BUCKETLOCK_EXPLORER=full`);
+  console.log(
+    ["", "Explored (states are compared whole; steps are the ways from one to the next):", ...rows].join("\n"),
+  );
+});
 
 function report(title: string, scene: Omit<Scene, "ranks">, total: Total): void {
   const modes = scene.modes.map((mode) => mode[0]).join("");
@@ -84,5 +88,19 @@ describe("without one rule", () => {
     const late = exploreAll(scene, 1);
     expect(late.found?.what).toMatch(/hold/);
     rows.push(`  resumed after the lease: ${late.found!.what}, after ${late.found!.trace.length} steps`);
+    expect(story(exploreAll({ ...scene, resume: "inTime" }, 1))).toBe("");
+  });
+
+  test("a ticket that never dies is seen to stop everybody behind it", () => {
+    // Its lease never ends here, and nobody comes to resume it before that.
+    const scene: Omit<Scene, "ranks"> = {
+      ...pair,
+      modes: ["exclusive", "exclusive", "exclusive"],
+      crash: [0],
+      resume: "inTime",
+    };
+    const stuck = exploreAll(scene, 1);
+    expect(stuck.found?.what).toBe("from here on not everybody can finish");
+    rows.push(`  a crash without take-over: ${stuck.found!.what}, after ${stuck.found!.trace.length} steps`);
   });
 });

@@ -269,8 +269,9 @@ export class Walk {
   }
 
   #overlap(): boolean {
+    // Whoever has begun to delete its objects has let go: the lease ends before the first delete is sent.
     const holders = this.#actors.filter(
-      (actor) => !actor.done && isHeld(actor) && (actor.valid || actor.claimedInvalid),
+      (actor) => !actor.done && isHeld(actor) && actor.deletes === undefined && (actor.valid || actor.claimedInvalid),
     );
     return holders.some((a) => holders.some((b) => a.index < b.index && conflicts(a.line.mode, b.line.mode)));
   }

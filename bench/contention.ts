@@ -77,7 +77,11 @@ export function evaluate(shares: readonly ContentionShare[], workMs: number): Co
     .slice(Math.min(WARM_UP_TURNS, Math.floor(all.length / 5)))
     .filter((turn) => turn.acquiredMs < endMs);
   const [first, last] = [turns[0], turns.at(-1)];
-  if (first === undefined || last === undefined || turns.length < 2) throw new Error("too few acquisitions to measure");
+  if (first === undefined || last === undefined || turns.length < 2) {
+    throw new Error(
+      `too few acquisitions to measure: ${shares.map((share) => share.turns.length).join(", ")} by process`,
+    );
+  }
   const handOvers: number[] = [];
   const idle: number[] = [];
   for (const [index, next] of turns.slice(1).entries()) {

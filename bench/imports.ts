@@ -51,7 +51,7 @@ function start(file: string): number {
   // Without our own flags: a user's program has neither the source condition nor a TypeScript loader.
   const { status, stderr } = spawnSync(process.execPath, [file], { stdio: ["ignore", "ignore", "pipe"] });
   const tookMs = performance.now() - from;
-  if (status !== 0) throw new Error(`importing @bucketlock/lock failed: ${stderr}`);
+  if (status !== 0) throw new Error(`importing @bucketlock/lock failed: ${/^\w*Error.*$/m.exec(String(stderr))?.[0]}`);
   return tookMs;
 }
 

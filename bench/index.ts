@@ -37,7 +37,7 @@ async function main(args: readonly string[]): Promise<void> {
   const signatures = skip.has("signatures") ? {} : { signatures: measureSignatures(Math.min(seconds, 2)) };
   if (!skip.has("imports")) say("import time");
   const runs = Math.ceil(seconds * IMPORT_RUNS_PER_SECOND) + 1;
-  const imports = skip.has("imports") ? {} : { imports: measureImports(runs, say) };
+  const imports = skip.has("imports") ? {} : importsOrWhyNot(runs, say);
 
   const result: BenchResult = {
     node: process.version,
@@ -62,6 +62,16 @@ async function measure(target: Target, options: BenchOptions, say: (line: string
   const locks = skip.has("locks") ? {} : { locks: await measureLocks(target, seconds) };
   const contention = skip.has("contention") ? {} : { contention: await measureContention(target, seconds * 2) };
   return { name, ...requests, ...locks, ...contention };
+}
+
+/** What was measured before must not be lost because something does not build. */
+function importsOrWhyNot(runs: number, say: (line: string) => void): Pick<BenchResult, "imports"> {
+  try {
+    return { imports: measureImports(runs, say) };
+  } catch (error) {
+    process.exitCode = explain(error);
+    return {};
+  }
 }
 
 function print(result: BenchResult): void {

@@ -51,8 +51,8 @@ export async function* targets(options: BenchOptions, say: (line: string) => voi
     return;
   }
   for (const [name, start] of [
-    ["rgw", startRgw],
     ["minio", startMinio],
+    ["rgw", startRgw],
     ["versitygw", startVersitygw],
   ] as const) {
     const server = await start().catch((error: unknown) => {

@@ -20,7 +20,7 @@ export const limits: Readonly<Record<ServerName, Limits>> = {
       "key: leading slash": "refused with 400",
       "nested-keys": hidden,
     },
-    titles: { "lists by the exact prefix": hidden },
+    titles: { "lists by the exact prefix": hidden, "lists in the byte order of UTF-8": hidden },
   },
   rgw: {
     topics: {},
@@ -42,12 +42,15 @@ export const limits: Readonly<Record<ServerName, Limits>> = {
   },
 };
 
+/** Skips with the reason, which the rings' report shows. */
+const skip = (name: string, reason: string): void => it(name, (context) => context.skip(reason));
+
 /** The runner for one server: skips what no topic names by title. */
 export function runnerFor(server: ServerName): ConformanceRunner {
   const test = (title: string, body: () => Promise<void>, timeoutMs?: number) => {
     const reason = Object.entries(limits[server].titles).find(([start]) => title.startsWith(start))?.[1];
     if (reason === undefined) it(title, body, timeoutMs);
-    else it.skip(`${title} (skipped: ${reason})`, body);
+    else skip(title, reason);
   };
-  return { describe, it: Object.assign(test, { skip: it.skip }) };
+  return { describe, it: Object.assign(test, { skip: it.skip }), skip };
 }

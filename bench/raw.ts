@@ -34,6 +34,7 @@ export class RawClient {
   readonly #pool: Pool;
   readonly #signer: Signer;
   #unsigned = false;
+  #manyUnsigned = false;
 
   constructor(target: S3Target) {
     this.#target = target;
@@ -48,28 +49,24 @@ export class RawClient {
   /** Finds out whether the server lets everybody in; with `open`, asks it to (only for a bucket of our own). */
   async begin(prefix: string, open: boolean): Promise<void> {
     if (open) await this.#letEverybodyIn().catch(() => {});
+    const key = `${prefix}probe`;
     this.#unsigned = true;
-    try {
-      const key = `${prefix}probe`;
-      for (const request of [
-        { method: "PUT", key, body: "1" },
-        { method: "GET", key },
-        list(prefix),
-        removeMany([key]),
-        { method: "DELETE", key },
-      ] satisfies RawRequest[]) {
-        await this.send(this.prepare(request));
-      }
-    } catch {
-      this.#unsigned = false;
-    }
+    this.#unsigned = await this.#pleases([
+      { method: "PUT", key, body: "1" },
+      { method: "GET", key },
+      list(prefix),
+      { method: "DELETE", key },
+    ]);
+    // RGW and versitygw let nobody delete several at once without a signature, whatever the policy says.
+    this.#manyUnsigned = true;
+    this.#manyUnsigned = this.#unsigned && (await this.#pleases([removeMany([key])]));
   }
 
   prepare({ method, key, query = [], headers = [], body }: RawRequest): Prepared {
     const { endpoint, bucket, accessKeyId, secretAccessKey } = this.#target;
     const path = `/${bucket}${key === undefined ? "" : `/${encodePath(key)}`}`;
     let search = canonicalQuery(query);
-    if (!this.#unsigned) {
+    if (method === "POST" ? !this.#manyUnsigned : !this.#unsigned) {
       const signed: Pair[] = [["host", new URL(endpoint).host], ...headers];
       const request = { method, path, query, headers: signed, payloadHash: UNSIGNED_PAYLOAD };
       search = this.#signer.signQuery(request, { accessKeyId, secretAccessKey }, Date.now(), SIGNED_FOR_S);
@@ -94,6 +91,15 @@ export class RawClient {
 
   close(): Promise<void> {
     return this.#pool.destroy();
+  }
+
+  async #pleases(requests: readonly RawRequest[]): Promise<boolean> {
+    try {
+      for (const request of requests) await this.send(this.prepare(request));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #letEverybodyIn(): Promise<void> {

@@ -177,7 +177,7 @@ export class Lease {
 
   /**
    * The fencing token of this lease: above every token of this lock that was drawn by an earlier exclusive lease, for ever. Hand it
-   * to what you write to, and let that refuse a lower one. Drawn when first asked for (two-object protocol: one PUT). Throws
+   * to what you write to, and let that refuse a lower one. Drawn when first asked for (two-object protocol: LIST, PUT, HEAD). Throws
    * LockLostError if the lease does not outlast the drawing, WRITE_UNKNOWN when the store's answer was unclear.
    */
   async token(options: { signal?: AbortSignal } = {}): Promise<bigint> {

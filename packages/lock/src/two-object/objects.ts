@@ -11,6 +11,7 @@ import {
   type PutAnswer,
   type Store,
 } from "@bucketlock/core";
+import { LockLostError } from "../errors.js";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
 import type { SignOfLife } from "./liveness.js";
 import {
@@ -146,6 +147,7 @@ export class TicketObjects implements HeldTicket {
   #versioned = false;
   #base = 0n;
   #token: bigint | undefined;
+  #drawing: Promise<bigint> | undefined;
   /** Some write may have landed without our knowing its version. */
   #unclear = false;
 
@@ -213,13 +215,40 @@ export class TicketObjects implements HeldTicket {
     this.#base = marker ?? 0n;
   }
 
-  /** The next number above every marker, made known by a marker of its own. */
+  /** The next number above every marker, made known by a marker of its own. Throws LockLostError when the ticket is gone by then. */
   async token(options: CallOptions): Promise<bigint> {
-    if (this.#token !== undefined) return this.#token;
-    const token = this.#base + 1n;
+    for (;;) {
+      if (this.#token !== undefined) return this.#token;
+      if (this.#drawing === undefined) break;
+      // Another call draws: one lease has one token. If that fails, this call draws itself.
+      await this.#drawing.catch(() => {});
+      options.signal?.throwIfAborted();
+    }
+    this.#drawing = this.#draw(options);
+    try {
+      this.#token = await this.#drawing;
+      return this.#token;
+    } finally {
+      this.#drawing = undefined;
+    }
+  }
+
+  async #draw(options: CallOptions): Promise<bigint> {
+    // Asked anew: the deciding listing may have read the markers before an earlier holder wrote its own and left
+    // (a LIST is no snapshot), and where a live ticket is broken, its holder may draw after that listing.
+    let highest = this.#base;
+    for await (const page of this.#store.list(`${prefixOf(this.key)}token.`, options)) {
+      for (const object of page.objects) {
+        const marker = markerOf(this.key, object.key);
+        if (marker !== undefined && marker > highest) highest = marker;
+      }
+    }
+    const token = highest + 1n;
     const put = await this.#store.put(markerKey(this.key, token), "1", options);
     if (put.outcome !== "stored") throw unclear("the token's marker", markerKey(this.key, token), put);
-    this.#token = token;
+    // Still in line, so whoever holds next has not looked for markers yet: its token is above. Else it may have drawn the same.
+    if (!(await this.headPlace(options)).found)
+      throw new LockLostError(this.key, this.id, "another removed its ticket before the token was drawn");
     return token;
   }
 

@@ -12,6 +12,16 @@ export {
 } from "@bucketlock/core";
 export { LockLostError, NotAcquiredError } from "./errors.js";
 export type { LockEvent, OnEvent } from "./events.js";
+export {
+  type Fence,
+  type FencedGet,
+  type FencedPut,
+  type FencedPutOptions,
+  type FenceOptions,
+  type FencingLease,
+  fence,
+} from "./fence.js";
+export { FencedError } from "./fence-rule.js";
 export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
 export type { Lease } from "./lease.js";
 export type { AcquireOptions, Lock } from "./lock.js";

@@ -251,8 +251,10 @@ function pageAsk(fields: Fields): PageAsk {
   };
 }
 
-function entryShown(world: World, bucket: Bucket, entry: Version | Folder): object {
-  if (!("folder" in entry)) return world.shown(entry);
+function entryShown(world: World, bucket: Bucket, entry: Version | Folder, version: number): object {
+  // Version 1 calls the length `size` too, and rclone reads that.
+  if (!("folder" in entry))
+    return version > 1 ? world.shown(entry) : { ...world.shown(entry), size: entry.body.length };
   return {
     accountId: world.keys.accountId,
     action: "folder",
@@ -335,21 +337,24 @@ const CALLS: Readonly<Record<string, Call>> = {
     allow(key, "writeFiles", version.bucketId, version.name);
     return world.uploadUrl(key, version.bucketId, version.id);
   },
-  b2_list_file_names(world, fields, { key }) {
+  b2_list_file_names(world, fields, { key, version }) {
     const bucket = world.bucket(fields.bucketId);
     const ask = pageAsk(fields);
     allow(key, "listFiles", bucket.id, ask.prefix);
     const { entries, next } = bucket.names(ask, world.asOfMs);
-    return { files: entries.map((entry) => entryShown(world, bucket, entry)), nextFileName: next?.name ?? null };
+    return {
+      files: entries.map((entry) => entryShown(world, bucket, entry, version)),
+      nextFileName: next?.name ?? null,
+    };
   },
-  b2_list_file_versions(world, fields, { key }) {
+  b2_list_file_versions(world, fields, { key, version }) {
     const bucket = world.bucket(fields.bucketId);
     const ask = pageAsk(fields);
     if (ask.startId !== undefined && ask.startName === undefined) throw bad("startFileId without startFileName");
     if (ask.startId !== undefined) checkFileId(ask.startId);
     allow(key, "listFiles", bucket.id, ask.prefix);
     const { entries, next } = bucket.versions(ask, world.asOfMs);
-    const files = entries.map((entry) => entryShown(world, bucket, entry));
+    const files = entries.map((entry) => entryShown(world, bucket, entry, version));
     return { files, nextFileName: next?.name ?? null, nextFileId: next?.id ?? null };
   },
   b2_list_unfinished_large_files(world, fields, { key }) {
@@ -435,7 +440,7 @@ const CALLS: Readonly<Record<string, Call>> = {
       name,
       action: "upload",
       body,
-      sha1: fields.range === undefined ? source.sha1 : sha1(body),
+      sha1: sha1(body),
       contentType: typed(directive === "COPY" ? source.contentType : String(fields.contentType), name),
       info: directive === "COPY" ? source.info : ((fields.fileInfo ?? {}) as Record<string, string>),
       stampMs: world.nowMs(),

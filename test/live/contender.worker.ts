@@ -5,6 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { openB2Session } from "@bucketlock/b2";
 import { BucketlockError, openFileStore, openS3Session, type Store } from "@bucketlock/core";
 import { SeededRandom } from "@bucketlock/core/testing";
 import {
@@ -55,6 +56,10 @@ const opened = new Set<string>();
 function open(): Store {
   const { store } = orders;
   if (store.kind === "file") return openFileStore({ dir: store.dir });
+  if (store.kind === "b2") {
+    const { endpoint, bucket, ...credentials } = store;
+    return openB2Session({ endpoint, bucket, credentials, onEvent: () => requests++ }).store();
+  }
   return openS3Session({ ...store, credentials: store, onEvent: () => requests++ }).store();
 }
 

@@ -55,7 +55,14 @@ export interface ContenderOrders {
         readonly accessKeyId: string;
         readonly secretAccessKey: string;
       }
-    | { readonly kind: "file"; readonly dir: string };
+    | { readonly kind: "file"; readonly dir: string }
+    | {
+        readonly kind: "b2";
+        readonly endpoint: string;
+        readonly bucket: string;
+        readonly applicationKeyId: string;
+        readonly applicationKey: string;
+      };
   readonly keys: readonly string[];
   readonly seed: number;
   readonly leaseMs: number;

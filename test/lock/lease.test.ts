@@ -108,7 +108,7 @@ describe("a lease", () => {
   });
 
   test("abandon leaves the ticket; resume finds it again and keeps its place when nobody stands behind it", async () => {
-    const { open, memory } = setUp({ leaseMs: 3000 });
+    const { open, memory } = setUp({ leaseMs: 30_000 });
     const first = await open().lock("k").acquire();
     await first.abandon();
     expect(first.signal.aborted).toBe(true);
@@ -137,6 +137,17 @@ describe("a lease", () => {
     const back = await clock.settle(resumed);
     expect(back.ticketId).not.toBe(first.ticketId);
     await back.release();
+  });
+
+  test("a ticket that others may already take for dead is given up for a new one", async () => {
+    const { open, clock, memory } = setUp({ leaseMs: 30_000 });
+    const first = await open().lock("k").acquire();
+    await first.abandon();
+    await clock.advance(20_000);
+    const again = await open().lock("k").resume(first.ticketId);
+    expect(again.ticketId).not.toBe(first.ticketId);
+    expect(await keysOf(memory)).toEqual([`k.lock.${again.ticketId}-0`, `k.lock.${again.ticketId}-1`]);
+    await again.release();
   });
 
   test("a ticket that is gone cannot be resumed, nor a foreign or differently leased one", async () => {

@@ -76,7 +76,9 @@ export class Holding {
       throw lost;
     }
     try {
-      await ticket.delete({ timeoutMs: this.#context.settings.requestTimeoutMs });
+      const call = { timeoutMs: this.#context.settings.requestTimeoutMs };
+      // Deleting twice is harmless, and others would wait out a whole lease for want of a second try.
+      await ticket.delete(call).catch(() => ticket.delete(call));
     } catch (error) {
       this.#context.emit(ticket.id, { type: "releaseFailed", error });
       throw new BucketlockError(

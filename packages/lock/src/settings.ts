@@ -34,7 +34,7 @@ export interface LocksOptions {
   readonly pollMaxMs?: number | undefined;
   /** Extra pause and look before a claim, in ms. 1000 when Python s3func clients share the lock or the store's listing may lag. Default 0. */
   readonly settleMs?: number | undefined;
-  /** How long our own objects may take to show in a listing, in ms. Default 10 000. */
+  /** How long our own objects may take to show in a listing, in ms. At most leaseMs - marginMs. Default 10 000, at most half the lease. */
   readonly visibilityTimeoutMs?: number | undefined;
   /** Allowance for the clocks of the store's nodes when a ticket is judged by the store's time alone, in ms. At least 1000. Default 10 000. */
   readonly clockSkewMs?: number | undefined;
@@ -122,7 +122,14 @@ export function settle(options: LocksOptions, store: Store, defaultLabel: string
     pollMinMs,
     pollMaxMs,
     settleMs: durationMs("settleMs", options.settleMs ?? 0),
-    visibilityTimeoutMs: durationMs("visibilityTimeoutMs", options.visibilityTimeoutMs ?? 10_000),
+    // A ticket lives no longer than its lease, so its listing must be judged before.
+    visibilityTimeoutMs: durationMs(
+      "visibilityTimeoutMs",
+      options.visibilityTimeoutMs ?? Math.min(10_000, leaseMs / 2),
+      {
+        max: leaseMs - marginMs,
+      },
+    ),
     // The server's Date has steps of a second and lags by up to one: less would call the living dead.
     clockSkewMs: durationMs("clockSkewMs", options.clockSkewMs ?? 10_000, { min: 1000 }),
     stepMs: store.features.timestampStepMs,

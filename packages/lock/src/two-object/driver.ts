@@ -2,7 +2,7 @@
  * Carries out what the machine of the two-object protocol asks for: requests, sleeps, deletes.
  * Decides nothing about who holds. Leaves nothing behind when it ends without the lock, as far as the store can be reached.
  */
-import { BucketlockError, type CallOptions, type Random, type Store } from "@bucketlock/core";
+import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type Store } from "@bucketlock/core";
 import { decodeTime, ulid } from "ulid";
 import type { EventFacts } from "../events.js";
 import type { HeldTicket } from "../held-ticket.js";
@@ -201,19 +201,23 @@ class Driver {
   async #putDoor(state: State): Promise<Answer> {
     const objects = this.#objects!;
     let renewals = 0;
+    let resumableUntilMs = Number.POSITIVE_INFINITY;
     if (state.doorway === "all") {
       this.#requests += 2;
+      const askedMs = this.#steady.nowMs();
       const [place, door] = await Promise.all([objects.headPlace(this.#call()), objects.headDoor(this.#call())]);
       if (!place.found || !door.found) return { of: "putDoor", outcome: "absent" };
       objects.assumeVersions();
       // Above every count its last keeper wrote, so that no watcher takes the two for one.
       renewals = Number(door.metadata[RENEWAL] ?? 0) + 1;
+      resumableUntilMs = askedMs + leftOfOldLease(door, this.#a.settings);
     }
     this.#requests++;
     const steadyMs = this.#steady.nowMs();
     const put = await objects.putDoor(renewals, { ...this.#call(), validForMs: this.#a.settings.requestTimeoutMs });
     if (put.outcome !== "stored")
       return { of: "putDoor", outcome: "unknown", cause: put.outcome === "unknown" ? put.cause : undefined };
+    if (this.#steady.nowMs() >= resumableUntilMs) return { of: "putDoor", outcome: "stale" };
     await this.#keeper?.stop();
     const emit = (facts: EventFacts) => this.#a.emit(objects.id, facts);
     this.#keeper = new Keeper(objects, this.#a.settings, this.#steady, steadyMs, renewals, emit, this.#a.validityRules);
@@ -254,6 +258,19 @@ class Driver {
     this.#told = state.id;
     this.#a.emit(state.id, { type: "waiting", for: state.before.map((one) => one.id) });
   }
+}
+
+// Date has steps of a second and lags by up to one.
+const DATE_LAG_MS = 1_000;
+
+/**
+ * How long nobody can take a found ticket for dead, in ms from the HEAD that found its door. Once it may be dead, somebody may be taking
+ * it over just now, and a listing under way could still show what is being deleted.
+ */
+function leftOfOldLease(door: Extract<HeadAnswer, { found: true }>, settings: Settings): number {
+  if (door.serverTimeMs === undefined || door.lastModifiedMs === undefined) return 0;
+  const ageMs = door.serverTimeMs - door.lastModifiedMs + settings.stepMs + DATE_LAG_MS;
+  return settings.leaseMs - settings.marginMs - settings.clockSkewMs - Math.max(ageMs, 0);
 }
 
 /** A ULID of this moment, above the one given. https://github.com/ulid/spec */

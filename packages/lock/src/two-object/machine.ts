@@ -84,7 +84,7 @@ export type Verdict =
 /** An answer to the last request, with what was true when it came. */
 export type Answer =
   | { readonly of: "draw"; readonly id: string }
-  | { readonly of: "putDoor"; readonly outcome: "stored" | "unknown" | "absent"; readonly cause?: unknown }
+  | { readonly of: "putDoor"; readonly outcome: "stored" | "unknown" | "absent" | "stale"; readonly cause?: unknown }
   | {
       readonly of: "putPlace";
       readonly outcome: "stored" | "unknown";
@@ -249,6 +249,8 @@ function afterDoor(line: Line, state: State, answer: Extract<Answer, { of: "putD
   }
   if (answer.outcome === "absent")
     return withdraw(state, "the ticket to resume is not there", { is: "failed", code: "TICKET_NOT_FOUND" });
+  // Somebody may be taking it over just now, and its listing could show what is no more.
+  if (answer.outcome === "stale") return withdraw(state, "the ticket to resume may be taken for dead already");
   // A door may be written twice: its timestamp is no place in line.
   if (facts.nowMs - state.sinceMs < line.visibilityTimeoutMs && facts.nowMs < graceEnd(line, state)) {
     return { state, request: { do: "sleep", ms: line.pollMinMs } };

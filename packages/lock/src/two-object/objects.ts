@@ -9,6 +9,7 @@ import {
   type HeadAnswer,
   type ListedObject,
   type PutAnswer,
+  type PutOptions,
   type Store,
 } from "@bucketlock/core";
 import { LockLostError } from "../errors.js";
@@ -28,6 +29,9 @@ import {
   unknownModes,
   type View,
 } from "./ticket.js";
+
+/** Stores that answered a conditional create with a refusal of the condition itself. */
+const REFUSES_CONDITIONS = new WeakSet<Store>();
 
 export const RENEWAL = "renewal";
 export const HOLDER = "holder";
@@ -171,14 +175,29 @@ export class TicketObjects implements HeldTicket {
     return this.#noted(doorKey(this.key, this.id), await this.#put(doorKey(this.key, this.id), metadata, options));
   }
 
+  /**
+   * PUT of `-1`, once. Where the store honours If-None-Match, a repetition by the network that lands late finds the first and is
+   * refused: it would give the place a later time and let another in. Where it ignores the condition, no harm is done.
+   */
   async putPlace(options: CallOptions & { validForMs?: number }): Promise<PutAnswer> {
-    return this.#noted(
-      placeKey(this.key, this.id),
-      await this.#put(placeKey(this.key, this.id), { [HOLDER]: this.#label }, options),
-    );
+    const objectKey = placeKey(this.key, this.id);
+    const metadata = { [HOLDER]: this.#label };
+    if (this.#store.features.conditionalWrites !== "no" && !REFUSES_CONDITIONS.has(this.#store)) {
+      try {
+        return this.#noted(
+          objectKey,
+          await this.#put(objectKey, metadata, { ...options, condition: { absent: true } }),
+        );
+      } catch (error) {
+        if (!(error instanceof BucketlockError) || error.kind !== "unsupported") throw error;
+        // Certainly not written (501): this store must be asked without.
+        REFUSES_CONDITIONS.add(this.#store);
+      }
+    }
+    return this.#noted(objectKey, await this.#put(objectKey, metadata, options));
   }
 
-  async #put(objectKey: string, metadata: Record<string, string>, options: CallOptions): Promise<PutAnswer> {
+  async #put(objectKey: string, metadata: Record<string, string>, options: PutOptions): Promise<PutAnswer> {
     try {
       return await this.#store.put(objectKey, bodyOf(this.mode), {
         ...options,
@@ -194,7 +213,8 @@ export class TicketObjects implements HeldTicket {
   }
 
   #noted(objectKey: string, put: PutAnswer): PutAnswer {
-    if (put.outcome === "unknown") this.#unclear = true;
+    // A conflict is a place that has landed already: the id is ours alone.
+    if (put.outcome !== "stored") this.#unclear = true;
     if (put.outcome === "stored" && put.versionId !== undefined) {
       this.#versioned = true;
       this.#versions.push({ key: objectKey, versionId: put.versionId });

@@ -7,7 +7,9 @@ import { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from ".
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
 import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
 import { InvalidError, StoreError } from "./errors.js";
-import { durationMs, integer, objectKey } from "./options.js";
+import { durationMs, integer, objectKey, text } from "./options.js";
+import type { ProbeOptions } from "./probe.js";
+import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
 import { type HttpAnswer, HttpClient } from "./request.js";
 import { S3Endpoint } from "./s3-endpoint.js";
@@ -21,6 +23,7 @@ import type {
   CallOptions,
   Condition,
   DeleteAnswer,
+  DeleteIfAnswer,
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
@@ -81,13 +84,14 @@ export class S3Session {
   readonly region: string;
   /** Scheme, host and port. */
   readonly origin: string;
+  /** The quotes of an ETag are left out of If-Match. */
+  readonly bareIfMatch: boolean;
   readonly #endpoint: S3Endpoint;
   readonly #http: HttpClient;
   readonly #exchange: S3Exchange;
   readonly #signer: Signer;
   readonly #credentials: CredentialSource;
   readonly #timeoutMs: number;
-  readonly #bareIfMatch: boolean;
   readonly #clock: Clock;
   // What this server turned out not to have.
   #hasVersions = true;
@@ -102,7 +106,7 @@ export class S3Session {
     this.origin = this.#endpoint.origin;
     this.#clock = options.clock ?? systemClock;
     this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
-    this.#bareIfMatch = options.bareIfMatch ?? false;
+    this.bareIfMatch = options.bareIfMatch ?? false;
     this.#credentials = new CredentialSource(options.credentials);
     this.#signer = new Signer({ region: this.region, service: "s3" });
     this.#http = new HttpClient({
@@ -163,7 +167,7 @@ export class S3Session {
       key,
       headers,
       body: typeof body === "string" ? Buffer.from(body) : body,
-      condition: this.#bareIfMatch ? withoutQuotes(options.condition) : options.condition,
+      condition: this.#condition(options.condition),
       once: options.once,
       validForMs:
         options.validForMs === undefined ? undefined : durationMs("validForMs", options.validForMs, { min: 1 }),
@@ -267,6 +271,24 @@ export class S3Session {
   }
 
   /**
+   * Deletes only what still has this ETag (If-Match, AWS S3 since September 2025). Never sent twice. Most servers ignore the
+   * condition and delete: `deleted` proves nothing unless this bucket was probed. What is not there counts as deleted.
+   */
+  async deleteObjectIf(key: string, etag: string, options: CallOptions = {}): Promise<DeleteIfAnswer> {
+    const condition = this.#condition({ etag: text("etag", etag) });
+    try {
+      const outcome = await this.#call(options, { request: "deleteObject", key: objectKey("key", key), condition });
+      const { serverTimeMs } = outcome;
+      return { outcome: outcome.outcome === "conflict" ? "conflict" : "deleted", serverTimeMs };
+    } catch (error) {
+      // Whether it was carried out is not worth telling apart here: what is unclear is read again.
+      if (error instanceof StoreError && (error.kind === "unknown" || error.kind === "unavailable"))
+        return { outcome: "unknown" };
+      throw error;
+    }
+  }
+
+  /**
    * In requests of up to 1000 keys. Where the server has no such request or does not answer it within half the limit, one
    * by one. Keys that XML cannot carry always go one by one.
    */
@@ -355,6 +377,17 @@ export class S3Session {
     return this.#credentials.current(this.#exchange.serverNowMs()) !== undefined;
   }
 
+  /** False once this server turned out to have no DeleteObjects. */
+  get hasMultiDelete(): boolean {
+    return this.#hasMultiDelete;
+  }
+
+  /** Finds out what this bucket can do and leaves no trace: `probe` on this session's store. */
+  async probe(options: ProbeOptions = {}): Promise<ProbeReport> {
+    const { probe } = await import("./probe.js");
+    return probe(this.store(), options);
+  }
+
   /** Ends every connection; what is under way fails with STORE_CLOSED. Idempotent. */
   close(): Promise<void> {
     return this.#http.close();
@@ -362,6 +395,10 @@ export class S3Session {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #condition(condition: Condition | undefined): Condition | undefined {
+    return this.bareIfMatch ? withoutQuotes(condition) : condition;
   }
 
   #limitMs(options: CallOptions): number {

@@ -8,6 +8,7 @@ import type { S3Session } from "./s3-session.js";
 import type {
   CallOptions,
   DeleteAnswer,
+  DeleteIfAnswer,
   DeleteManyAnswer,
   DeletePlan,
   DeleteTarget,
@@ -28,14 +29,8 @@ const PLAN_VALID_MS = 60_000;
 
 export class S3Store implements Store {
   readonly name: string;
-  readonly features: StoreFeatures = {
-    // Some servers answer 200 and ignore the condition: only a probe can tell.
-    conditionalWrites: "unknown",
-    versions: "unknown",
-    // AWS, versitygw and others list whole seconds; milliseconds elsewhere are a bonus.
-    timestampStepMs: 1_000,
-    deleteMany: true,
-  };
+  readonly endpoint: string;
+  readonly features: StoreFeatures;
   readonly #session: S3Session;
   readonly #prefix: string;
 
@@ -45,6 +40,19 @@ export class S3Store implements Store {
     this.#session = session;
     this.#prefix = prefix;
     this.name = `s3://${session.bucket}/${prefix}`;
+    this.endpoint = session.origin;
+    this.features = {
+      // Some servers answer 200 and ignore the condition: only a probe can tell.
+      conditionalWrites: "unknown",
+      versions: "unknown",
+      // AWS, versitygw and others list whole seconds; milliseconds elsewhere are a bonus.
+      timestampStepMs: 1_000,
+      // Until the server turns out not to have the request.
+      get deleteMany() {
+        return session.hasMultiDelete;
+      },
+      bareIfMatch: session.bareIfMatch,
+    };
   }
 
   async put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<PutAnswer> {
@@ -79,6 +87,10 @@ export class S3Store implements Store {
     const full = targets.map((target) => ({ ...target, key: this.#full(target.key) }));
     const answer = await this.#session.deleteObjects(full, options);
     return { ...answer, failed: answer.failed.map((failure) => ({ ...failure, key: this.#own(failure.key) })) };
+  }
+
+  async deleteIf(key: string, etag: string, options?: CallOptions): Promise<DeleteIfAnswer> {
+    return this.#session.deleteObjectIf(this.#full(key), etag, options);
   }
 
   planDelete(targets: readonly DeleteTarget[]): DeletePlan | undefined {

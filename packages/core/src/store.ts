@@ -142,12 +142,19 @@ export interface StoreFeatures {
   readonly timestampStepMs: number;
   /** `deleteMany` is one request. Otherwise it is a few deletes in parallel. */
   readonly deleteMany: boolean;
+  /** If-Match is sent without the ETag's quotes (S3SessionOptions.bareIfMatch). Absent: as given. */
+  readonly bareIfMatch?: boolean | undefined;
 }
+
+/** The three outcomes of a conditional delete; as with a write, `unknown` may have happened. */
+export type DeleteIfAnswer = Answer & { readonly outcome: "deleted" | "conflict" | "unknown" };
 
 /** An object store. Keys are strings of 1 to 1024 UTF-8 bytes. No method ever starts anything that outlives `close`. */
 export interface Store {
   /** For messages and logs, such as `s3://bucket/prefix` or `file:/var/lib/x`. Never holds a secret. */
   readonly name: string;
+  /** Scheme, host and port of the server, where there is one. Never holds a secret. */
+  readonly endpoint?: string | undefined;
   readonly features: StoreFeatures;
   put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<PutAnswer>;
   get(key: string, options?: GetOptions): Promise<GetAnswer>;
@@ -159,6 +166,11 @@ export interface Store {
   /** Deleting what is not there succeeds. */
   delete(target: DeleteTarget, options?: CallOptions): Promise<DeleteAnswer>;
   deleteMany(targets: readonly DeleteTarget[], options?: CallOptions): Promise<DeleteManyAnswer>;
+  /**
+   * Deletes only what still has this ETag (If-Match on DELETE; AWS S3 since September 2025). There only where it can be
+   * asked for; most servers ignore the condition and delete, so nothing here relies on it: a probe tells.
+   */
+  deleteIf?(key: string, etag: string, options?: CallOptions): Promise<DeleteIfAnswer>;
   /**
    * Synchronous: at the end of a process nothing else runs. `undefined`: not possible now (no credentials yet), or never
    * (a memory store).

@@ -42,8 +42,10 @@ export type Around = <T>(
 export class InterceptedStore implements Store {
   readonly name: string;
   readonly features: StoreFeatures;
+  readonly endpoint?: string;
   /** There only where the inner store has it. */
   readonly planDelete?: NonNullable<Store["planDelete"]>;
+  readonly deleteIf?: NonNullable<Store["deleteIf"]>;
   readonly #inner: Store;
   readonly #around: Around;
 
@@ -52,6 +54,12 @@ export class InterceptedStore implements Store {
     this.features = inner.features;
     this.#inner = inner;
     this.#around = around;
+    if (inner.endpoint !== undefined) this.endpoint = inner.endpoint;
+    const deleteIf = inner.deleteIf?.bind(inner);
+    if (deleteIf !== undefined) {
+      this.deleteIf = (key, etag, options = {}) =>
+        around(call("delete", [key]), options, (changed) => deleteIf(key, etag, changed));
+    }
     if (inner.planDelete !== undefined) this.planDelete = (targets) => inner.planDelete?.(targets);
   }
 

@@ -185,13 +185,11 @@ export class B2Session {
   async uploadStream(name: string, source: B2Source, length: number, options: UploadOptions = {}): Promise<B2File> {
     integer("length", length, { min: 0, max: 5_000_000_000 });
     const limit = this.#limit(options, length);
-    const broken: { error?: unknown } = {};
-    const watched = watch(source, broken);
-    const payload = streamPayload(watched, length, this.#maxTries);
+    const payload = streamPayload(source, length, this.#maxTries);
     try {
       return done(await this.#uploads.file(await this.#bucket(limit), name, payload, options, limit));
     } catch (error) {
-      throw "error" in broken ? broken.error : error;
+      throw (payload.broken() ?? { error }).error;
     }
   }
 
@@ -425,17 +423,4 @@ function done<T>(outcome: Outcome<T>): T {
 
 function rangeText({ start, end }: B2Range): string {
   return `bytes=${start}-${end ?? ""}`;
-}
-
-/** Keeps what the source throws: on its way through the HTTP client it would become a broken connection. */
-function watch(source: B2Source, broken: { error?: unknown }): B2Source {
-  const through = async function* (chunks: AsyncIterable<Uint8Array>) {
-    try {
-      yield* chunks;
-    } catch (error) {
-      broken.error = error;
-      throw error;
-    }
-  };
-  return typeof source === "function" ? () => through(source()) : through(source);
 }

@@ -34,6 +34,8 @@ export interface Payload {
   /** The SHA-1 as far as it is known by now. */
   readonly sha1Seen: () => string | undefined;
   readonly maxTries: number;
+  /** What the source itself threw: on its way through the HTTP client it becomes a broken connection. */
+  readonly broken: () => { readonly error: unknown } | undefined;
 }
 
 /** Different URLs for one upload, as Backblaze's checklist says. */
@@ -48,27 +50,39 @@ export const transferMs = (bytes: number): number => CALL_TIMEOUT_MS + bytes / B
 
 export function bytesPayload(bytes: Uint8Array, tries: number): Payload {
   const sha1 = createHash("sha1").update(bytes).digest("hex");
-  return { length: bytes.length, sha1, body: () => bytes, sha1Seen: () => sha1, maxTries: Math.min(tries, URLS_MAX) };
+  const maxTries = Math.min(tries, URLS_MAX);
+  return { length: bytes.length, sha1, body: () => bytes, sha1Seen: () => sha1, maxTries, broken: () => undefined };
 }
 
 /** The digits follow the bytes, so that nothing is read twice. A stream of another length than it said is an error. */
 export function streamPayload(source: B2Source, length: number, tries: number): Payload {
   let seen: string | undefined;
-  async function* body(): AsyncGenerator<Uint8Array> {
+  let broken: { readonly error: unknown } | undefined;
+  async function* read(): AsyncGenerator<Uint8Array> {
     const hash = createHash("sha1");
     let bytes = 0;
-    for await (const chunk of typeof source === "function" ? source() : source) {
-      bytes += chunk.length;
-      if (bytes > length) throw wrongLength(length, `at least ${bytes}`);
-      hash.update(chunk);
-      yield chunk;
+    try {
+      for await (const chunk of typeof source === "function" ? source() : source) {
+        bytes += chunk.length;
+        if (bytes > length) throw wrongLength(length, `at least ${bytes}`);
+        hash.update(chunk);
+        yield chunk;
+      }
+      if (bytes !== length) throw wrongLength(length, String(bytes));
+    } catch (error) {
+      broken = { error };
+      throw error;
     }
-    if (bytes !== length) throw wrongLength(length, String(bytes));
     seen = hash.digest("hex");
     yield Buffer.from(seen);
   }
+  const body = () => {
+    // A source that failed once is not asked again.
+    if (broken !== undefined) throw broken.error;
+    return read();
+  };
   const maxTries = typeof source === "function" ? Math.min(tries, URLS_MAX) : 1;
-  return { length: length + 40, sha1: AT_END, body, sha1Seen: () => seen, maxTries };
+  return { length: length + 40, sha1: AT_END, body, sha1Seen: () => seen, maxTries, broken: () => broken };
 }
 
 function wrongLength(length: number, got: string): InvalidError {

@@ -42,8 +42,8 @@ const MUTANTS: readonly Mutant[] = [
     withinSeeds: 200,
   },
   {
-    name: "dead by LIST without the timestamp's step",
-    mutation: { settings: { stepMs: 0 } },
+    name: "a renewing ticket dead by LIST, without the timestamp's step",
+    mutation: { settings: { stepMs: 0 }, rules: { renewingDieByCount: false } },
     change: { ...QUIET, stepMs: 1000, headStepMs: 1000, nodesMs: [0], strays: 12 },
     found: /overlap/,
     withinSeeds: 200,

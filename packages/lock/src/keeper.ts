@@ -21,6 +21,8 @@ export class Keeper {
   readonly #lost = new AbortController();
   readonly #stop = new AbortController();
   #validity: Validity;
+  /** The count last written, known to be stored or not: no two writes ever look alike to who watches. */
+  #written: number;
   #cancelExpiry: () => void = () => {};
   #loop: Promise<void> | undefined;
   #cleanup: Promise<void> = Promise.resolve();
@@ -42,6 +44,7 @@ export class Keeper {
     this.#emit = emit;
     this.#rules = { leaseMs: settings.leaseMs, marginMs: settings.marginMs, ...rules };
     this.#validity = begin(sentAtMs, this.#rules, renewals);
+    this.#written = renewals;
     this.#armExpiry();
   }
 
@@ -111,7 +114,7 @@ export class Keeper {
   async #renew(): Promise<boolean> {
     try {
       const renewal = await this.#ticket.renew({
-        renewals: this.#validity.renewals + 1,
+        renewals: ++this.#written,
         limit: () => this.#limit(),
         stop: this.#stop.signal,
         nowMs: () => this.#steady.nowMs(),

@@ -39,6 +39,7 @@ export interface Rules {
   readonly placeWrittenOnce: boolean;
   readonly ownObjectsAtClaim: boolean;
   readonly validAtClaim: boolean;
+  readonly renewingDieByCount: boolean;
 }
 export const ALL_RULES: Rules = {
   doorwayList: true,
@@ -49,6 +50,7 @@ export const ALL_RULES: Rules = {
   placeWrittenOnce: true,
   ownObjectsAtClaim: true,
   validAtClaim: true,
+  renewingDieByCount: true,
 };
 
 /** What the machine wants done next. Exactly one at a time. */
@@ -404,12 +406,21 @@ function wait(line: Line, state: State, answer: Extract<Answer, { of: "list" }>,
     const ticket = view.tickets.find((other) => other.id === one.id)!;
     if (
       isDeadByServer(line, ticket, view) ||
-      deadByWatching(watched[one.id], "list", ticket.leaseMs, false, sentAtMs, line)
+      (diesByList(line, ticket) && deadByWatching(watched[one.id], "list", ticket.leaseMs, false, sentAtMs, line))
     ) {
       return takeOver(next, one.id);
     }
   }
   return sleepOrGiveUp(line, next, facts);
+}
+
+/**
+ * A complete ticket of ours rewrites its door: nodes whose clocks differ may stamp two renewals alike, and a LIST shows no count. Such a
+ * ticket dies by HEAD, which shows it, or by the store's own time. What never renews (choosing, without a door, foreign) dies by LIST too.
+ */
+function diesByList(line: Line, ticket: Ticket): boolean {
+  if (!line.rules.renewingDieByCount) return true;
+  return ticket.leaseMs === undefined || ticket.doorMs === undefined || ticket.placeMs === undefined;
 }
 
 function takeOver(state: State, id: string): Step {

@@ -33,8 +33,8 @@ const says: Readonly<Record<string, RegExp>> = {
   "shared.ts": /hold the lock together\na writer gets in: false\nnow a writer holds it alone$/,
   "try-cron.ts": /^making the backup$/,
 };
-/** Tested below, or in examples.live.test.ts. */
-const apart = ["release-on-signal.ts", "s3.ts"];
+/** Tested below, in examples.live.test.ts, or in fencing/. */
+const apart = ["fencing.ts", "release-on-signal.ts", "s3.ts"];
 
 test("no example is without a test", async () => {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".ts"));

@@ -262,6 +262,26 @@ describe("unclear answers", () => {
     expect(await fenceOf(2n).get("doc")).toMatchObject({ token: 2n });
   });
 
+  test("a conflict that came of our own write sent twice is no conflict", async () => {
+    // A proxy between us and the store repeats the request, and answers as the second one was answered.
+    const store = new Proxy(memory, {
+      get(target, name) {
+        if (name === "put")
+          return async (...call: Parameters<Store["put"]>) => {
+            await target.put(...call);
+            return target.put(...call);
+          };
+        const value = Reflect.get(target, name, target) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const recording = new RecordingStore(store);
+    const mine = fenceOf(2n, { store: recording });
+    const put = mine.put("doc", "x", { basedOn: await mine.get("doc") });
+    expect(await clock.settle(put)).toMatchObject({ token: 2n, guarded: "conditional" });
+    expect(recording.count("put")).toBe(1);
+  });
+
   test("an unclear write that a later holder wrote over is refused, and may have landed", async () => {
     const store = faulty(({ verb }) => (verb === "put" ? { lost: "answer" } : undefined));
     const late = fenceOf(2n, { store }).put("doc", "x");

@@ -44,8 +44,10 @@ export const ABSENT: Seen = { found: false, token: 0n, writeId: undefined, etag:
 export interface Writing {
   readonly key: string;
   readonly token: bigint;
-  /** Ids of the tries so far whose outcome was unclear: each may have landed, or may land yet. */
-  readonly unclear: readonly string[];
+  /** Ids of the tries so far. Even one that was told of a conflict may have landed: a proxy may have sent it twice. */
+  readonly sent: readonly string[];
+  /** The outcome of one of them was unclear: it may have landed, or may land yet. */
+  readonly unclear: boolean;
   /** The caller's own condition: the object is still what it read. Undefined: no condition. */
   readonly basedOn: Seen | undefined;
 }
@@ -58,15 +60,15 @@ export type Decision =
 
 /** What to do with an object that looks like this. `condition` is undefined where the ETag is not told. */
 export function decide(writing: Writing, seen: Seen): Decision {
-  const { key, token, unclear, basedOn } = writing;
-  if (seen.writeId !== undefined && unclear.includes(seen.writeId)) return { do: "done" };
+  const { key, token, sent, unclear, basedOn } = writing;
+  if (seen.writeId !== undefined && sent.includes(seen.writeId)) return { do: "done" };
   // An equal token is our own, or a shared holder's of the same time.
-  if (seen.token > token) return { do: "refuse", error: new FencedError(key, token, seen.token, unclear.length > 0) };
+  if (seen.token > token) return { do: "refuse", error: new FencedError(key, token, seen.token, unclear) };
   if (basedOn !== undefined && !isSame(basedOn, seen)) {
     const error = new BucketlockError(`the object is not what the write was made from; read it again: ${key}`, {
       code: "OBJECT_CHANGED",
       kind: "contended",
-      details: { key, token, seen: seen.token, mayHaveLanded: unclear.length > 0 },
+      details: { key, token, seen: seen.token, mayHaveLanded: unclear },
     });
     return { do: "refuse", error };
   }

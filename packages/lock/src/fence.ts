@@ -167,7 +167,7 @@ class StoreFence implements Fence {
     this.#lease.throwIfLost();
     const token = await this.#lease.token({ signal: call.signal });
     const answer = await this.#write(
-      { key, token, unclear: [], basedOn: seenBy(options.basedOn) },
+      { key, token, sent: [], unclear: false, basedOn: seenBy(options.basedOn) },
       body,
       options,
       call,
@@ -212,10 +212,11 @@ class StoreFence implements Fence {
         if (decision.do === "done") return { token, guarded: conditional ? "conditional" : "checked", etag: seen.etag };
         const condition = conditional ? decision.condition : undefined;
         const writeId = this.#how.random.hex(8);
+        writing = { ...writing, sent: [...writing.sent, writeId] };
         const put = await this.#send(writing, writeId, body, condition, options, call);
         if (put.outcome === "stored") return stored(token, put, condition === undefined ? "checked" : "conditional");
         if (put.outcome === "unknown") {
-          writing = { ...writing, unclear: [...writing.unclear, writeId] };
+          writing = { ...writing, unclear: true };
           trouble = put.cause;
         }
       } catch (error) {
@@ -305,7 +306,7 @@ function isPassing(error: unknown): boolean {
 
 function outOfTime({ key, token, unclear }: Writing, cause: unknown): BucketlockError {
   const details = { key, token };
-  if (unclear.length > 0) {
+  if (unclear) {
     const message = `the fenced write may have landed, and reading back did not tell in time: ${key}`;
     return new BucketlockError(message, { code: "WRITE_UNKNOWN", kind: "unknown", cause, details });
   }

@@ -4,7 +4,18 @@
  * from a record just read or just written; a write whose outcome is unknown is never believed, either way, before reading.
  */
 import { conflicts, type Mode } from "../two-object/ticket.js";
-import { type Content, EMPTY, type Entry, entryOf, join, type LockRecord, leave, standing, touch } from "./record.js";
+import {
+  type Content,
+  EMPTY,
+  type Entry,
+  entryOf,
+  join,
+  type LockRecord,
+  leave,
+  raise,
+  standing,
+  touch,
+} from "./record.js";
 
 export interface Line {
   readonly mode: Mode;
@@ -112,7 +123,7 @@ export interface Facts {
 interface Unclear {
   readonly writeId: string;
   readonly sentAtMs: number;
-  /** It can land only while the record has this ETag. */
+  /** It can land only while the record has this ETag; "": it cannot land any more, yet it may have landed. */
   readonly etag: string | undefined;
 }
 
@@ -135,6 +146,8 @@ export interface State {
   readonly absent: boolean;
   /** A LIST of this acquire showed no stranger while the record was there. */
   readonly scanned: boolean;
+  /** Highest token of the other protocol that a LIST showed; ours are above it. */
+  readonly marker: bigint;
   /** The write under way. */
   readonly writing: { readonly content: Content; readonly etag: string | undefined } | undefined;
   readonly unclear: readonly Unclear[];
@@ -163,10 +176,11 @@ export function resume(id: string, nowMs: number): Step {
   return read({ ...fresh("resume", id, nowMs, undefined), joined: true }, undefined);
 }
 
-/** One renewal of a held ticket. */
+/** One renewal of a held ticket. `cached`: as above; a memory from before the ticket held is none. */
 export function startRenewal(line: Line, id: string, facts: Facts, cached: Stored | undefined): Step {
   const state: State = { ...fresh("renew", id, facts.nowMs, cached), joined: true };
-  return cached === undefined ? read(state, undefined) : renew(line, state, facts);
+  const known = cached !== undefined && standing(cached.record, id) === "holder";
+  return known ? renew(line, state, facts) : read(state, undefined);
 }
 
 /** Out of the record: the release of a held ticket, or a ticket that a person breaks (`held` false). */
@@ -177,7 +191,9 @@ export function startLeave(line: Line, id: string, cached: Stored | undefined, h
     scanned: held,
     ending: { is: "left", stored: cached },
   };
-  return cached === undefined ? read(state, undefined) : leaveLine(line, state);
+  // A memory that does not show the ticket may be older than the ticket: only the record itself says that it is gone.
+  const known = cached !== undefined && standing(cached.record, id) !== undefined;
+  return known ? leaveLine(line, state) : read(state, undefined);
 }
 
 function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Stored | undefined): State {
@@ -191,6 +207,7 @@ function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Sto
     readSentMs: undefined,
     absent: false,
     scanned: false,
+    marker: 0n,
     writing: undefined,
     unclear: [],
     joined: false,
@@ -215,7 +232,7 @@ export function step(line: Line, state: State, answer: Answer, facts: Facts): St
       if (answer.of === "write") return afterWrite(line, state, answer, facts);
       break;
     case "rescan":
-      if (answer.of === "scan") return afterRescan(line, state, answer.stranger, facts);
+      if (answer.of === "scan") return afterRescan(line, state, answer, facts);
       break;
     case "sleep":
       if (answer.of === "sleep") return read(state, state.stored?.etag);
@@ -232,7 +249,8 @@ export function giveUp(state: State, ending: Verdict): Step {
   // A write that was cut off may have landed, or may land later; which one it was does not matter on the way out.
   const unclear = writing ? [...state.unclear, { writeId: "", sentAtMs: 0, etag: state.writing?.etag }] : state.unclear;
   const next: State = { ...state, ending, unclear, writing: undefined };
-  if (state.phase === "over" || (!state.joined && unclear.length === 0)) return over(next, ending);
+  // After a verdict too: who won at the very moment of giving up must not stay in the record.
+  if (!state.joined && unclear.length === 0) return over(next, ending);
   return read(next, undefined);
 }
 
@@ -271,12 +289,17 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     stored: found,
     readSentMs: answer.sentAtMs,
     absent: false,
+    joined: state.joined || standing(found.record, state.id) !== undefined,
     // Only what waits for this very ETag can still land.
     unclear: state.unclear.filter((one) => one.etag === found.etag),
     watched: watch(state, found.record, facts.nowMs),
   };
-  if (mine !== undefined) return afterStored(line, { ...seen, joined: true }, mine.sentAtMs, facts);
-  return decide(line, seen, facts);
+  if (mine === undefined) return decide(line, seen, facts);
+  const next: State = { ...seen, joined: true };
+  // It made the record: as after a clear answer.
+  const unconfirmed = !found.record.confirmed && !state.scanned && line.rules.confirmByList;
+  if (unconfirmed && state.ending === undefined) return rescan(next, mine.sentAtMs);
+  return afterStored(line, next, mine.sentAtMs, facts);
 }
 
 /** From the record as last known: what to do now. */
@@ -288,7 +311,7 @@ function decide(line: Line, state: State, facts: Facts): Step {
     return { state: { ...state, phase: "scan" }, request: { do: "scan" } };
 
   const dead = deadOnes(line, state, facts);
-  const content: Content = { ...leave(record, dead), confirmed: true };
+  const content: Content = { ...leave(raise(record, state.marker), dead), confirmed: true };
   const place = standing(content, state.id);
   // Granted by another, or by a write of ours whose sending we do not know: a write of our own starts the lease.
   if (place === "holder") return write(state, touch(content, state.id, facts.serverNowMs));
@@ -331,8 +354,11 @@ function afterWrite(line: Line, state: State, answer: Extract<Answer, { of: "wri
     const one: Unclear = { writeId: answer.writeId, sentAtMs: answer.sentAtMs, etag };
     return read({ ...next, unclear: [...state.unclear, one] }, undefined);
   }
-  // A conflict may be an earlier write of our own that landed: what is there now tells.
-  if (outcome === "conflict") return read(next, undefined);
+  // A conflict may be this very write (a proxy's second try) or an earlier one of our own that landed: what is there now tells.
+  if (outcome === "conflict") {
+    const landed: Unclear = { writeId: answer.writeId, sentAtMs: answer.sentAtMs, etag: "" };
+    return read(answer.outcome === "conflict" ? { ...next, unclear: [...state.unclear, landed] } : next, undefined);
+  }
   const stored: Stored = {
     record: { ...content, writeId: answer.writeId },
     etag: answer.etag ?? answer.writeId,
@@ -360,11 +386,13 @@ function rescan(state: State, sentAtMs: number): Step {
   };
 }
 
-function afterRescan(line: Line, state: State, stranger: string | undefined, facts: Facts): Step {
+function afterRescan(line: Line, state: State, answer: Extract<Answer, { of: "scan" }>, facts: Facts): Step {
+  const { stranger, marker } = answer;
   const sentAtMs = state.unclear[0]!.sentAtMs;
-  const next: State = { ...state, unclear: [], scanned: true };
+  const next: State = { ...state, unclear: [] };
+  // The record stays unconfirmed: whoever comes next must look for the stranger too.
   if (stranger !== undefined) return out(line, { ...next, ending: { is: "mismatch", object: stranger } });
-  return afterStored(line, next, sentAtMs, facts);
+  return afterStored(line, { ...next, scanned: true, marker }, sentAtMs, facts);
 }
 
 function afterScan(line: Line, state: State, answer: Extract<Answer, { of: "scan" }>, facts: Facts): Step {
@@ -374,7 +402,7 @@ function afterScan(line: Line, state: State, answer: Extract<Answer, { of: "scan
   if (state.absent) {
     return write({ ...state, stored: undefined }, join({ ...EMPTY, token: answer.marker }, entry(line, state, facts)));
   }
-  return decide(line, { ...state, scanned: true }, facts);
+  return decide(line, { ...state, scanned: true, marker: answer.marker }, facts);
 }
 
 /** A write of ours is in the record: where does it leave us? */
@@ -386,10 +414,12 @@ function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): 
     return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
   if (one === undefined) return decide(line, state, facts);
   if (one.token === undefined) return wait(line, state, facts);
-  if (one.granted && line.rules.claimGranted) return write(state, touch(stored.record, state.id, facts.serverNowMs));
-  if (line.rules.validAtClaim && facts.nowMs - sentAtMs >= line.leaseMs - line.marginMs) {
-    return write(state, touch(stored.record, state.id, facts.serverNowMs));
-  }
+  const unclaimed = one.granted && line.rules.claimGranted;
+  const late = line.rules.validAtClaim && facts.nowMs - sentAtMs >= line.leaseMs - line.marginMs;
+  // Somebody with the other protocol came, drew a token and went between our look and our write.
+  const low = one.token <= state.marker;
+  if (unclaimed || late || low)
+    return write(state, touch(raise(stored.record, state.marker), state.id, facts.serverNowMs));
   return over(state, { is: "held", token: one.token, sentAtMs, stored });
 }
 
@@ -425,7 +455,10 @@ function leaveLine(line: Line, state: State): Step {
   const { record } = state.stored;
   if (standing(record, state.id) !== undefined) {
     // Who holds has looked for the other protocol since the record was made.
-    const content = { ...leave(record, [state.id]), confirmed: record.confirmed || state.scanned };
+    const content = {
+      ...leave(raise(record, state.marker), [state.id]),
+      confirmed: record.confirmed || state.scanned,
+    };
     return write(state, line.rules.keepToken || content.holders.length + content.queue.length > 0 ? content : EMPTY);
   }
   // The same content under a new writeId: whatever waited for the old ETag fails.

@@ -2,7 +2,7 @@
  * Carries out what the machine of the conditional protocol asks for: reads, conditional writes, scans, sleeps.
  * Decides nothing. Remembers the record as last seen, so that a warm lock costs one request; a stale memory costs a conflict.
  */
-import { BucketlockError, type CallOptions, type Store } from "@bucketlock/core";
+import { BucketlockError, type CallOptions, type PutAnswer, type Store } from "@bucketlock/core";
 import type { Settings } from "../settings.js";
 import { prefixOf } from "../two-object/ticket.js";
 import {
@@ -66,14 +66,18 @@ export interface Drive {
 export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
   const { settings, memory, key } = hands;
   let { state, request } = given.first;
+  let unknowns = 0;
   try {
     for (;;) {
       given.signal?.throwIfAborted();
       if (request.do === "verdict") return request.verdict;
       const answer = await patiently(hands, given, request);
       const facts: Facts = { nowMs: settings.clock.monotonicMs(), serverNowMs: memory.serverTimeMs };
+      const before = state.stored;
       ({ state, request } = step(given.line, state, answer, facts));
-      memory.set(key, state.stored);
+      // Only what is news: a waiter that wakes must not put its old record over what another of us has seen since.
+      if (state.stored !== before) memory.set(key, state.stored);
+      if (answer.of === "write" && answer.outcome === "unknown" && ++unknowns > 1) await pause(hands, given);
       if (state.phase === "sleep") given.onWait?.(state);
     }
   } catch (error) {
@@ -103,12 +107,28 @@ async function patiently(hands: Hands, given: Drive, request: Exclude<Request, {
       return await perform(hands, given, request);
     } catch (error) {
       given.signal?.throwIfAborted();
-      const passing = error instanceof BucketlockError && (error.retryable || error.kind === "unknown");
       const leftMs = given.patienceUntilMs - clock.monotonicMs();
-      if (!passing || leftMs <= 0) throw error;
+      if (!isPassing(error) || leftMs <= 0) throw error;
       await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: given.signal });
     }
   }
+}
+
+const isPassing = (error: unknown): boolean =>
+  error instanceof BucketlockError && (error.retryable || error.kind === "unknown");
+
+/** One unknown outcome is read back at once; writes that stay unclear are a store in trouble, and not for ever. */
+async function pause(hands: Hands, given: Drive): Promise<void> {
+  const { clock, random, pollMaxMs } = hands.settings;
+  const leftMs = given.patienceUntilMs - clock.monotonicMs();
+  if (leftMs <= 0) {
+    throw new BucketlockError(`the store did not say what became of our writes: ${recordKey(hands.key)}`, {
+      code: "WRITE_UNKNOWN",
+      kind: "unknown",
+      details: { object: recordKey(hands.key) },
+    });
+  }
+  await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: given.signal });
 }
 
 async function perform(hands: Hands, given: Drive, request: Exclude<Request, { do: "verdict" }>): Promise<Answer> {
@@ -158,13 +178,20 @@ async function write(
   const { store, key, memory, settings } = hands;
   const writeId = settings.random.hex(8);
   const condition = request.etag === undefined ? { absent: true as const } : { etag: request.etag };
-  const put = await store.put(recordKey(key), encode({ ...request.content, writeId }), {
-    ...call,
-    ...(request.blind === true ? {} : { condition }),
-    once: true,
-    contentType: "application/json",
-    validForMs: settings.requestTimeoutMs,
-  });
+  let put: PutAnswer;
+  try {
+    put = await store.put(recordKey(key), encode({ ...request.content, writeId }), {
+      ...call,
+      ...(request.blind === true ? {} : { condition }),
+      once: true,
+      contentType: "application/json",
+      validForMs: settings.requestTimeoutMs,
+    });
+  } catch (error) {
+    // Never sent again as it was: it may have landed, and only reading tells.
+    if (call.signal?.aborted === true || !isPassing(error)) throw error;
+    put = { outcome: "unknown", cause: error };
+  }
   memory.serverTimeMs = put.serverTimeMs ?? memory.serverTimeMs;
   const base = { of: "write" as const, outcome: put.outcome, writeId, sentAtMs, serverTimeMs: put.serverTimeMs };
   return put.outcome === "stored" ? { ...base, etag: put.etag, lastModifiedMs: put.lastModifiedMs } : base;

@@ -205,6 +205,18 @@ export function grant(record: Content): Content {
   return { ...record, token, holders, queue };
 }
 
+/**
+ * The other protocol's tokens count too: every one here is above `marker`, the highest that a LIST showed with nobody of that
+ * protocol left. A holder that has a lower one did not claim it yet, for it looks at the markers first.
+ */
+export function raise(record: Content, marker: bigint): Content {
+  let token = record.token > marker ? record.token : marker;
+  const raised = (one: Entry): Entry =>
+    one.token === undefined || one.token > marker ? one : { ...one, token: ++token };
+  const holders = record.holders.map(raised);
+  return { ...record, token, holders };
+}
+
 /** Its owner says that it lives: a renewal, a claim of what was granted, or a waiter's sign of life. */
 export function touch(record: Content, id: string, atMs: number | undefined): Content {
   const touched = (one: Entry): Entry =>

@@ -23,7 +23,7 @@ export const mayImport: Readonly<Record<PackageName, readonly PackageName[]>> = 
 export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, readonly string[]>>>>> = {
   core: {
     port: ["store"],
-    physics: ["clock", "random"],
+    physics: ["builtin", "clock", "random"],
     law: [
       "backoff",
       "byte-order",
@@ -74,6 +74,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
   lock: {
     law: [
       "conditional/machine",
+      "conditional/probed",
       "conditional/record",
       "errors",
       "events",
@@ -85,7 +86,9 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "two-object/validity",
     ],
     hands: [
+      "conditional/bare-etags",
       "conditional/driver",
+      "conditional/gate",
       "conditional/record-hands",
       "conditional/record-ticket",
       "finalizer",

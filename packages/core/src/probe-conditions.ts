@@ -17,9 +17,11 @@ export function judgeConditions(seen: Observations): ConditionsReport {
   const form = bestForm(conditions);
   const tried = conditions?.replaceAsGiven !== undefined;
   const both = isDone(conditions?.replaceAsGiven) && isDone(conditions?.replaceBare);
+  const done = form === undefined ? "never" : both ? "both" : form === "bare" ? "bareOnly" : "asGiven";
   return {
     losers: losersOf(seen),
-    ifMatch: !tried ? "untried" : both ? "both" : form === undefined ? "never" : form === "bare" ? "bareOnly" : form,
+    // A session that strips the quotes itself shows only what becomes of the bare form.
+    ifMatch: !tried ? "untried" : seen.bareIfMatch && done !== "never" ? "bareOnly" : done,
     notModified: conditions?.notModified ?? "untried",
     onDelete: seen.conditionalDelete,
     races: {

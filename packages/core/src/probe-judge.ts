@@ -40,11 +40,7 @@ export function judge(seen: Observations, probedAt: string): ProbeReport {
     probedAt,
     protocols: {
       "two-object": protocol(twoObject, twoObjectBecause(seen), cost({ put: 2, list: 2, get: 0, delete: deletes })),
-      conditional: protocol(
-        conditional,
-        conditionalBecause(seen),
-        cost({ put: 2, list: 0, get: losersOf(seen) === "unclear" ? 1 : 0, delete: 0 }),
-      ),
+      conditional: protocol(conditional, conditionalBecause(seen), cost({ put: 2, list: 0, get: 0, delete: 0 })),
     },
     changes: changes(seen, twoObject, conditional),
     notes: notes(seen, listStepMs),

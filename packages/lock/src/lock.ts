@@ -4,6 +4,7 @@
  */
 import { BucketlockError, durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
 import { recordLine, runRecordLine } from "./conditional/driver.js";
+import type { Gate } from "./conditional/gate.js";
 import { breakEntries, forgetRecord, inspectRecord } from "./conditional/inspect.js";
 import type { Hands, RecordMemory } from "./conditional/record-hands.js";
 import { NotAcquiredError } from "./errors.js";
@@ -28,6 +29,8 @@ export interface AcquireOptions {
 export interface LockContext {
   readonly store: Store;
   readonly settings: Settings;
+  /** What stands before the conditional protocol. */
+  readonly gate: Gate;
   /** What the conditional protocol remembers. */
   readonly memory: RecordMemory;
   /** Empty, but for tests that remove a rule. */
@@ -55,6 +58,7 @@ export class Lock {
   /**
    * Stands in line until the lock is held. After return the lease is valid and renews itself.
    * Throws NotAcquiredError when `waitMs` is over, the signal's reason, or a store error; then nothing of ours is left in line.
+   * The conditional protocol first probes an S3 bucket once (some seconds, not part of `waitMs`): PROTOCOL_UNSAFE when that fails.
    */
   async acquire(options: AcquireOptions = {}): Promise<Lease> {
     const { lease, by, waitedMs } = await this.#acquire(options, undefined);
@@ -111,33 +115,36 @@ export class Lock {
   inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
     const { store, settings } = this.#context;
     const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
-    return this.#isConditional ? inspectRecord(this.#hands, call) : inspectLock(store, this.key, settings, call);
+    return this.#isConditional ? inspectRecord(this.#hands(store), call) : inspectLock(store, this.key, settings, call);
   }
 
   /** Removes tickets that look forgotten, foreign ones too. Its holder finds out at its next renewal. Answers the removed ids. */
-  breakLock(options: BreakOptions = {}): Promise<string[]> {
-    const { store, settings } = this.#context;
+  async breakLock(options: BreakOptions = {}): Promise<string[]> {
+    const { store, settings, gate } = this.#context;
     if (!this.#isConditional) return breakTickets(store, this.key, settings, options);
-    return breakEntries(this.#hands, recordLine(settings, "exclusive", 0), options);
+    return breakEntries(this.#hands(await gate.open(options.signal)), recordLine(settings, "exclusive", 0), options);
   }
 
   /**
    * Deletes what the conditional protocol keeps of a lock that nobody uses any more: its record, and with it the highest token.
    * Answers false when there was none. Throws LOCK_IN_USE while somebody holds or waits.
    */
-  forget(options: { signal?: AbortSignal } = {}): Promise<boolean> {
-    const { settings } = this.#context;
+  async forget(options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    const { settings, gate } = this.#context;
     if (!this.#isConditional)
       throw new InvalidError("protocol", "must be conditional to forget a record", settings.protocol);
-    return forgetRecord(this.#hands, { signal: options.signal, timeoutMs: settings.requestTimeoutMs });
+    return forgetRecord(this.#hands(await gate.open(options.signal)), {
+      signal: options.signal,
+      timeoutMs: settings.requestTimeoutMs,
+    });
   }
 
   get #isConditional(): boolean {
     return this.#context.settings.protocol === "conditional";
   }
 
-  get #hands(): Hands {
-    const { store, settings, memory } = this.#context;
+  #hands(store: Store): Hands {
+    const { settings, memory } = this.#context;
     return { store, settings, key: this.key, memory };
   }
 
@@ -145,13 +152,14 @@ export class Lock {
     options: AcquireOptions,
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
-    const { store, settings, memory, mutation, emit } = this.#context;
+    const { settings, gate, memory, mutation, emit } = this.#context;
     const mode = oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
-    const startedMs = settings.clock.monotonicMs();
     const tell = (id: string, facts: EventFacts) => emit({ ...facts, key: this.key, ticketId: id, mode } as LockEvent);
     const { signal, done } = this.#context.begin(options.signal);
     try {
+      const store = gate.ready ?? (await gate.open(signal));
+      const startedMs = settings.clock.monotonicMs();
       const attempt = { ...mutation, store, settings, key: this.key, mode, waitMs, signal, ticketId, emit: tell };
       const onTicket = {
         open: (ticket: HeldTicket) => this.#context.opened(ticket),

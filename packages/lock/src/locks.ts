@@ -4,6 +4,7 @@
  */
 import { hostname } from "node:os";
 import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
+import { Gate } from "./conditional/gate.js";
 import { RecordMemory } from "./conditional/record-hands.js";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
@@ -13,7 +14,7 @@ import { Lock, type LockContext } from "./lock.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
 import type { Mutation } from "./two-object/driver.js";
 
-/** Locks over one store. Throws InvalidError for a bad option. */
+/** Locks over one store. Throws InvalidError for a bad option, PROTOCOL_UNSAFE when `probed` says that the protocol is not safe here. */
 export function createLocks(store: Store, options: LocksOptions = {}): Locks {
   if (
     typeof store !== "object" ||
@@ -30,6 +31,7 @@ export class Locks {
   readonly #store: Store;
   readonly #settings: Settings;
   readonly #memory = new RecordMemory();
+  readonly #gate: Gate;
   readonly #mutation: Mutation;
   readonly #closing = new AbortController();
   readonly #underway = new Set<Promise<void>>();
@@ -42,6 +44,7 @@ export class Locks {
     this.#store = store;
     this.#settings = settings;
     this.#mutation = mutation;
+    this.#gate = new Gate(store, settings, this.#closing.signal, (underway) => this.#watch(underway));
   }
 
   /** A named lock. Asks the store nothing. Throws InvalidError for a key the protocol refuses. */
@@ -89,6 +92,9 @@ export class Locks {
       },
       get settings() {
         return locks.#settings;
+      },
+      get gate() {
+        return locks.#gate;
       },
       get memory() {
         return locks.#memory;

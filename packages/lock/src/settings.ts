@@ -6,11 +6,13 @@ import {
   durationMs,
   InvalidError,
   oneOf,
+  type ProbeReport,
   type Random,
   type Store,
   systemClock,
   systemRandom,
 } from "@bucketlock/core";
+import { checkProbed } from "./conditional/probed.js";
 import type { OnEvent } from "./events.js";
 
 export type Protocol = "two-object" | "conditional";
@@ -21,6 +23,11 @@ export interface LocksOptions {
    * requests, one record per lock. It must be asked for, and every client of a lock must use the same.
    */
   readonly protocol?: Protocol | undefined;
+  /**
+   * The report of a probe of this bucket, for `conditional`: it is believed, and nothing is probed. Without it, a store of which only a
+   * probe can tell (every S3 endpoint) is probed once, before the first acquire; a bucket that fails is refused with PROTOCOL_UNSAFE.
+   */
+  readonly probed?: ProbeReport | undefined;
   /** How long a lease lasts without renewal, in ms: how long others wait after a crash. 300 to 86 400 000. Default 30 000. */
   readonly leaseMs?: number | undefined;
   /** How often a lease is renewed, in ms. Default leaseMs / 3. renewEveryMs + marginMs must be below leaseMs. */
@@ -53,6 +60,7 @@ export interface LocksOptions {
 
 export interface Settings {
   readonly protocol: Protocol;
+  readonly probed: ProbeReport | undefined;
   readonly leaseMs: number;
   readonly renewEveryMs: number;
   readonly marginMs: number;
@@ -74,6 +82,7 @@ export interface Settings {
 
 const KNOWN = new Set<keyof LocksOptions>([
   "protocol",
+  "probed",
   "leaseMs",
   "renewEveryMs",
   "marginMs",
@@ -115,6 +124,7 @@ export function settle(options: LocksOptions, store: Store, defaultLabel: string
     throw new InvalidError("pollMaxMs", `must be at least pollMinMs (${pollMinMs})`, pollMaxMs);
   return {
     protocol: protocol(options.protocol ?? "two-object", store),
+    probed: checkProbed(options.probed, store),
     leaseMs,
     renewEveryMs,
     marginMs,

@@ -94,7 +94,8 @@ function unauthorized(code: string, asked: Asked): Verdict {
 }
 
 function notFound(code: string, message: string, asked: Asked): Verdict {
-  if (/\bbucket\b/i.test(message)) return refused("STORE_NO_BUCKET");
+  // At its beginning only: further on it may be part of a file's name.
+  if (/^bucket\b/i.test(message)) return refused("STORE_NO_BUCKET");
   if (asked.kind === "download" && (asked.isHead || GONE.has(code))) return { verdict: "absent" };
   if (asked.kind === "api" && GONE.has(code)) return { verdict: "absent" };
   return refused(asked.isHead || code !== "" ? "STORE_REFUSED" : "STORE_NOT_B2");

@@ -37,7 +37,7 @@ export class TokenFile {
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
+      throw error instanceof InvalidError ? error : unusable(this.#path, error);
     }
     try {
       const kept = JSON.parse(text) as { format: number; owner: string; grant: Grant };
@@ -49,7 +49,7 @@ export class TokenFile {
     }
   }
 
-  /** Whole or not at all: written beside it and renamed. */
+  /** Whole or not at all: written beside it and renamed. Throws InvalidError when that cannot be done. */
   async write(grant: Grant): Promise<void> {
     const beside = `${this.#path}.${this.#random.hex(6)}.tmp`;
     try {
@@ -61,8 +61,12 @@ export class TokenFile {
       }
       await rename(beside, this.#path);
     } catch (error) {
-      await rm(beside, { force: true });
-      throw error;
+      await rm(beside, { force: true }).catch(() => {});
+      throw unusable(this.#path, error);
     }
   }
+}
+
+function unusable(path: string, cause: unknown): InvalidError {
+  return new InvalidError("tokenFile", "must be a file that this user may read and replace", path, { cause });
 }

@@ -5,11 +5,13 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { CALL_NAMES, carryOut, World } from "./calls.js";
+import { carryOut } from "./calls.js";
+import { CALL_NAMES } from "./fields.js";
 import { type Key, Keys } from "./keys.js";
 import { CALM, Costs, type Fault, type Knobs, type Seen } from "./knobs.js";
 import { bad, json, type Made, Refusal, refusalAnswer } from "./refusal.js";
 import { beginUpload, downloadById, downloadByName, type Upload } from "./transfer.js";
+import { World } from "./world.js";
 
 export interface B2EmulatorOptions {
   readonly knobs?: Partial<Knobs> | undefined;

@@ -2,10 +2,11 @@
  * Uploads and downloads of the emulator: tokens of their own, one upload at a time per URL, SHA-1 checked, ranges.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { addPart, rangeOf, typed, type World } from "./calls.js";
+
 import { checkFileId, checkName, sha1, type Version } from "./files.js";
 import { allow } from "./keys.js";
 import { bad, json, type Made, Refusal } from "./refusal.js";
+import { addPart, rangeOf, typed, type World } from "./world.js";
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 

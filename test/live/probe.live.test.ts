@@ -3,6 +3,7 @@
  * without, and nothing of it may stay. Its reports are printed: they are what the documents' table is made of.
  */
 import { type ProbeReport, renderProbe, type S3Session } from "@bucketlock/core";
+import { createLocks } from "@bucketlock/lock";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Signer } from "../../packages/core/src/sigv4.js";
 import { onServer } from "../servers/on-server.js";
@@ -74,6 +75,18 @@ onServer("rgw", (server) => {
       const bare = await session({ bareIfMatch: true }).probe();
       expect([why(bare), bare.changes]).toEqual([[], []]);
     });
+    it("lets locks through by the conditional protocol, with ETags in its form", async () => {
+      const open = () => createLocks(session().store(), { protocol: "conditional", waitMs: 20_000 });
+      await using one = open();
+      await using two = open();
+      const held = await one.lock("k").acquire();
+      expect(await two.lock("k").tryAcquire()).toBeUndefined();
+      const waiting = two.lock("k").acquire();
+      await held.release();
+      await (await waiting).release();
+      expect(await one.lock("k").forget()).toBe(true);
+      await expectNothingLeft(session());
+    });
     it.skipIf(server.endpoints.length < 2)("is fit over two gateways", async () => {
       const [one, two] = server.endpoints.map((endpoint) => session({ endpoint }));
       const report = await one!.probe({ endpoints: [two!.store()] });
@@ -92,6 +105,12 @@ onServer("rgw", (server) => {
       expect(why(report)).toEqual(["CONDITIONS_IGNORED_WITH_VERSIONS", "REPLACE_FAILS"]);
       expect(report.versions).toBe("kept");
       expect(noted(report)).toContain("VERSIONS_KEPT");
+      await using locks = createLocks(session().store(), { protocol: "conditional" });
+      await expect(locks.lock("k").acquire()).rejects.toMatchObject({
+        code: "PROTOCOL_UNSAFE",
+        details: { reasons: report.protocols.conditional.reasons },
+      });
+      await expectNothingLeft(session());
     });
   });
 });

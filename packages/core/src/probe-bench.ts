@@ -92,7 +92,8 @@ export class ProbeBench {
     try {
       answer = await this.call((options) => store.put(key, body, { ...options, condition }));
     } catch (error) {
-      if (refusal(error) === undefined) this.#wrote(key).plain = true;
+      // By the port, what a store throws was certainly not written; of anything else nothing is known.
+      if (!(error instanceof BucketlockError)) this.#wrote(key).plain = true;
       throw error;
     }
     if (answer.outcome === "unknown") this.#unclear++;

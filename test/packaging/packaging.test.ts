@@ -41,15 +41,22 @@ describe.each(names)("@bucketlock/%s", (name) => {
         "dist/index.d.ts",
       ]),
     );
-    const expected = /^(?:LICENSE|README\.md|package\.json|src\/[\w/-]+\.ts|dist\/[\w/-]+\.(?:js|d\.ts)(?:\.map)?)$/;
+    const expected = /^(?:LICENSE|README\.md|package\.json|src\/[\w/-]+\.[tj]s|dist\/[\w/-]+\.(?:js|d\.ts)(?:\.map)?)$/;
     expect(files.filter((file) => !expected.test(file) || /\.test\./.test(file))).toEqual([]);
-    // Every source has its output and every output its source: nothing stale, nothing forgotten.
+    // Every source has its declarations and every declaration its source: nothing stale, nothing forgotten.
     const stems = (folder: string, end: string) =>
       files
         .filter((file) => file.startsWith(`${folder}/`) && file.endsWith(end))
         .map((file) => file.slice(folder.length + 1, -end.length))
         .sort();
-    for (const end of [".js", ".js.map", ".d.ts", ".d.ts.map"]) expect(stems("dist", end)).toEqual(stems("src", ".ts"));
+    const sources = [...stems("src", ".ts"), ...stems("src", ".js")].sort();
+    for (const end of [".d.ts", ".d.ts.map"]) expect(stems("dist", end)).toEqual(sources);
+    // The code is joined: each entry and each program is a file, what they share or load lazily is a chunk; all with a map.
+    expect(stems("dist", ".js.map")).toEqual(stems("dist", ".js"));
+    const entries = Object.values(manifest().exports as Record<string, string | { default: string }>).flatMap(
+      (entry) => (typeof entry === "string" ? [] : entry.default.slice("./".length)),
+    );
+    expect(files).toEqual(expect.arrayContaining(entries));
   });
 
   it("names versions, not the workspace", () => {

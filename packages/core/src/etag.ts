@@ -1,11 +1,11 @@
 /**
  * ETags of the stores that make their own (memory, file). Decides how they look, never what a foreign store's ETag means.
  */
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "./builtin.js";
 
 /** The MD5 of the body as lower-case hex: what S3 puts between the quotes for a plain PUT. No security rests on it. */
 export function md5Hex(body: Uint8Array | string): string {
-  return createHash("md5").update(body).digest("hex");
+  return nodeCrypto().createHash("md5").update(body).digest("hex");
 }
 
 /** As S3 answers a plain PUT: the same bytes give the same ETag. */

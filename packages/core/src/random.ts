@@ -2,7 +2,7 @@
  * Randomness: the only file that names Math.random or crypto's generators. Handed in wherever chance is needed, so that a
  * test or a simulation can replay it.
  */
-import { randomBytes } from "node:crypto";
+import { nodeCrypto } from "./builtin.js";
 
 export interface Random {
   /** In [0, 1), 48 bits. */
@@ -12,6 +12,6 @@ export interface Random {
 }
 
 export const systemRandom: Random = {
-  float: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-  hex: (bytes) => randomBytes(bytes).toString("hex"),
+  float: () => nodeCrypto().randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  hex: (bytes) => nodeCrypto().randomBytes(bytes).toString("hex"),
 };

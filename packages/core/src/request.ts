@@ -6,7 +6,7 @@
  * undici's own timers are off or only a backstop: above one second they are coarse (about half a second). Its `signal` is
  * not used either: it does not end a request that still waits for a connection.
  */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
@@ -202,7 +202,8 @@ export class HttpClient {
 
 function bodyOf({ body }: HttpRequest): Uint8Array | Readable | null {
   if (body === undefined || body instanceof Uint8Array) return body ?? null;
-  return Readable.from(body);
+  // Loaded with the first stream: most programs send none.
+  return process.getBuiltinModule("node:stream").Readable.from(body);
 }
 
 function closedFault(sent: boolean): HttpFault {

@@ -2,7 +2,7 @@
  * An authenticated conversation with one bucket: the S3 verbs that a lock needs, each with typed options and answers.
  * It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
  */
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "./builtin.js";
 import { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from "./call-checks.js";
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
 import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
@@ -305,7 +305,7 @@ export class S3Session {
     const inOne = async (document: string) => {
       const body = Buffer.from(document);
       // Content-MD5: Swift and older stores refuse the request without it.
-      const md5 = createHash("md5").update(body).digest("base64");
+      const md5 = nodeCrypto().createHash("md5").update(body).digest("base64");
       const headers: Pair[] = [
         ["content-md5", md5],
         ["content-type", "application/xml"],

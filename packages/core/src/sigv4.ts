@@ -4,7 +4,7 @@
  * on its objects. Source of every rule: "Signature Version 4 for API requests", AWS IAM user guide, and the S3 API
  * reference "Authenticating requests" where S3 differs.
  */
-import { createHash, createHmac } from "node:crypto";
+import { nodeCrypto } from "./builtin.js";
 import { formatInstant } from "./clock.js";
 import { canonicalQuery, encodePath, normalizePath, type Pair } from "./uri.js";
 
@@ -45,7 +45,7 @@ export interface SigningRequest {
 
 /** Hex SHA-256. */
 export function sha256Hex(data: string | Uint8Array): string {
-  return data.length === 0 ? EMPTY_SHA256 : createHash("sha256").update(data).digest("hex");
+  return data.length === 0 ? EMPTY_SHA256 : nodeCrypto().createHash("sha256").update(data).digest("hex");
 }
 
 /** `YYYYMMDDTHHMMSSZ`, the fraction cut off. */
@@ -97,11 +97,11 @@ export function signingKey(secret: string, day: string, scope: SigningScope): Bu
 
 /** Stage 4: hex. */
 export function signature(key: Buffer, toSign: string): string {
-  return createHmac("sha256", key).update(toSign).digest("hex");
+  return nodeCrypto().createHmac("sha256", key).update(toSign).digest("hex");
 }
 
 function hmac(key: string | Buffer, data: string): Buffer {
-  return createHmac("sha256", key).update(data).digest();
+  return nodeCrypto().createHmac("sha256", key).update(data).digest();
 }
 
 export interface SignerSettings extends SigningScope {

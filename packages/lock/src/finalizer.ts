@@ -3,7 +3,6 @@
  * process.exit() and uncaught exceptions, and signals on request. SIGKILL is what the lease is for.
  * Installs nothing before the first ticket and leaves nothing installed after the last. Never swallows the program's own handlers.
  */
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { DeletePlan, DeleteTarget, Store } from "@bucketlock/core";
 
@@ -79,11 +78,11 @@ function deleteByChild(): void {
     }
   }
   if (plans.length === 0) return;
-  const here = fileURLToPath(import.meta.url);
-  const child = here.replace(/finalizer\.(ts|js)$/, "finalizer-child.js");
+  const child = fileURLToPath(new URL("./finalizer-child.js", import.meta.url));
   // From source, the file store has to be loaded as this process loads its own files; everywhere else plain Node will do.
-  const loader = here.endsWith(".ts") && plans.some((plan) => plan.kind === "file") ? process.execArgv : [];
-  spawnSync(process.execPath, [...loader, child], {
+  const loader = import.meta.url.endsWith(".ts") && plans.some((plan) => plan.kind === "file") ? process.execArgv : [];
+  // Loaded only now: most programs never get here.
+  process.getBuiltinModule("node:child_process").spawnSync(process.execPath, [...loader, child], {
     input: JSON.stringify(plans),
     stdio: ["pipe", "ignore", "ignore"],
     timeout: CHILD_LIMIT_MS,

@@ -146,6 +146,31 @@ describe("tokens and a change of protocols", () => {
     expectRising(tokens);
   });
 
+  test("a two-object holder that came and went while the record was being made has the lower token", async () => {
+    const { memory, process } = setUp();
+    let theirs: bigint | undefined;
+    const store = new Proxy(memory, {
+      get(target, name) {
+        if (name === "put")
+          return async (...call: Parameters<Store["put"]>) => {
+            // After the look for the other protocol, before the record is there to refuse it.
+            if (theirs === undefined) {
+              const lease = await process("two-object").lock.acquire();
+              theirs = await lease.token();
+              await lease.release();
+            }
+            return target.put(...call);
+          };
+        const value = Reflect.get(target, name, target) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const locks = createLocks(store, { protocol: "conditional", clock, random: new SeededRandom(99), leaseMs: 3000 });
+    opened.push(locks);
+    const lease = await clock.settle(locks.lock("k").acquire());
+    expectRising([theirs!, await lease.token()]);
+  });
+
   test("back again is only possible after forget, which is said to begin the tokens anew", async () => {
     const { process } = setUp();
     const conditional = process("conditional");

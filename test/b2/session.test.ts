@@ -260,6 +260,24 @@ describe("large files", () => {
     expect(emulator.stored).toEqual([`${BUCKET}/k upload`]);
   });
 
+  it("are put together on the server from other files", async () => {
+    const emulator = await useEmulator({ knobs });
+    const session = useSession(emulator);
+    const bytes = randomBytes(3_000);
+    const source = await session.upload("source", bytes);
+    const large = await session.startLarge("joined", { contentType: "x/y", info: { a: "1" } });
+    const first = await session.copyPart({ id: source.id, range: { start: 0, end: 1_999 } }, large.id, 1);
+    const second = await session.copyPart({ id: source.id, range: { start: 2_000 } }, large.id, 2);
+    expect(await session.listParts(large.id)).toEqual([first, second]);
+    const file = await session.finishLarge(large.id, [first.sha1, second.sha1]);
+    expect(file).toMatchObject({ id: large.id, size: 3_000, contentType: "x/y", info: { a: "1" } });
+    expect((await joined((await session.stream({ id: file.id }))!.body)).equals(bytes)).toBe(true);
+    const other = await session.startLarge("other");
+    await session.cancelLarge(other.id);
+    expect(await failure(session.cancelLarge(other.id))).toMatchObject({ code: "STORE_REFUSED" });
+    expect(await listed(session.listUnfinished())).toEqual([]);
+  });
+
   it("are finished once: where the answer is lost, the file tells", async () => {
     const emulator = await useEmulator({ knobs });
     const session = useSession(emulator);

@@ -16,7 +16,7 @@ import {
 } from "@bucketlock/core";
 import { CALL_TIMEOUT_MS, checkCall, deleteEach, type Pair, text } from "@bucketlock/core/http";
 import { B2Buckets, B2Keys } from "./account.js";
-import { type B2File, text as field, fileOf } from "./answers.js";
+import { type B2File, type B2Part, text as field, fileOf, partOf } from "./answers.js";
 import { Authority, type B2Credentials, checkCredentials } from "./authority.js";
 import { B2Api } from "./b2-api.js";
 import { type B2Event, B2Exchange, type Outcome } from "./b2-exchange.js";
@@ -203,7 +203,23 @@ export class B2Session {
     return this.#large.upload(await this.#bucket(limit()), name, source, options, limit);
   }
 
-  /** Forgets a large file that was started, with its parts. */
+  /** A large file to be put together from parts of other files (`copyPart`). It shows in `listUnfinished` until it is finished. */
+  async startLarge(name: string, options: FileOptions & CallOptions = {}): Promise<B2File> {
+    const limit = this.#limit(options);
+    return this.#large.start(await this.#bucket(limit), name, options, limit);
+  }
+
+  /** Makes one file of parts 1 to n; their SHA-1s in that order. Where the answer is lost, the file itself is asked. */
+  async finishLarge(fileId: string, sha1s: readonly string[], options: CallOptions = {}): Promise<B2File> {
+    return this.#large.finish(text("fileId", fileId), sha1s, this.#limit(options));
+  }
+
+  /** The parts of an unfinished file, by number. */
+  async listParts(fileId: string, options: CallOptions = {}): Promise<B2Part[]> {
+    return this.#large.partsOf(text("fileId", fileId), () => this.#limit(options));
+  }
+
+  /** Forgets a large file that was started, with its parts. STORE_REFUSED when there is none. */
   async cancelLarge(fileId: string, options: CallOptions = {}): Promise<void> {
     return this.#large.cancel(text("fileId", fileId), this.#limit(options));
   }
@@ -235,20 +251,21 @@ export class B2Session {
     return fileOf(json);
   }
 
-  /** A part of an unfinished large file out of a file that is there. */
+  /** A part of an unfinished large file out of a file that is there, or of a range of it; on the server. */
   async copyPart(
     source: { readonly id: string; readonly range?: B2Range | undefined },
     largeFileId: string,
     partNumber: number,
     options: CallOptions = {},
-  ): Promise<void> {
+  ): Promise<B2Part> {
     integer("partNumber", partNumber, { min: 1, max: 10_000 });
-    await this.#api.call("b2_copy_part", this.#limit(options), () => ({
+    const { json } = await this.#api.call("b2_copy_part", this.#limit(options), () => ({
       sourceFileId: source.id,
       largeFileId,
       partNumber,
       ...(source.range && { range: rangeText(source.range) }),
     }));
+    return partOf(json);
   }
 
   /** Lays a marker over the file: listings of names and reads by name no longer show it. Undefined: nothing there to hide. */

@@ -1,7 +1,7 @@
 /** Everything a user of @bucketlock/b2 may import. Anything not named here may change without notice. */
 
 export type { B2Buckets, B2BucketType, B2Keys, BucketSettings, NewKey } from "./account.js";
-export type { B2Bucket, B2File, B2Key } from "./answers.js";
+export type { B2Bucket, B2File, B2Key, B2Part } from "./answers.js";
 export type { B2Credentials } from "./authority.js";
 export { B2_CALLS, type B2CallName, type PriceClass } from "./b2-calls.js";
 export { B2_CODES, type B2Code } from "./b2-classify.js";

@@ -60,32 +60,27 @@ export class LargeFiles {
     const parallel = integer("parallel", options.parallel ?? PARALLEL, { min: 1, max: 16 });
     const grant = await this.#api.authority.current(limit());
     const partSize = checkPartSize(options.partSize, grant);
-    const bucketId = await this.#api.bucketId(bucket, limit());
-    const old = options.resume ? await this.#unfinished(bucket, bucketId, name, limit) : undefined;
-    const fileId = old?.id ?? (await this.#start(bucket, bucketId, name, options, limit()));
+    const old = options.resume ? await this.#unfinished(bucket, name, limit) : undefined;
+    const fileId = old?.id ?? (await this.start(bucket, name, options, limit())).id;
     const about = { name, bucket };
     try {
       const sha1s = await this.#parts(fileId, source, { partSize, parallel, old, about, limit });
-      return await this.#finish(fileId, sha1s, about, limit());
+      return await this.finish(fileId, sha1s, limit(), about);
     } catch (error) {
       if (!options.resume) await this.cancel(fileId, { timeoutMs: limit().timeoutMs }).catch(() => {});
       throw error;
     }
   }
 
-  /** Parts of a cancelled or unknown file are gone: no error. */
+  /** B2 refuses (STORE_REFUSED) a file that is not unfinished. */
   async cancel(fileId: string, limit: Limit): Promise<void> {
     const outcome = await this.#api.run("b2_cancel_large_file", limit, () => ({ fileId }));
     if (outcome.outcome === "unknown") throw outcome.cause;
   }
 
-  async #start(
-    bucket: string,
-    bucketId: string,
-    name: string,
-    options: LargeFileOptions,
-    limit: Limit,
-  ): Promise<string> {
+  async start(bucket: string, name: string, options: LargeFileOptions, limit: Limit): Promise<B2File> {
+    fileName("name", name);
+    const bucketId = await this.#api.bucketId(bucket, limit);
     const { contentType = "b2/x-auto", info, lastModifiedMs, sha1 } = options;
     const fileInfo = {
       ...withLastModified(info, lastModifiedMs),
@@ -93,7 +88,7 @@ export class LargeFiles {
     };
     const parameters = () => ({ bucketId, fileName: name, contentType, fileInfo });
     const { json } = await this.#api.call("b2_start_large_file", limit, parameters, { name, bucket });
-    return fileOf({ action: "start", ...json }).id;
+    return fileOf({ action: "start", ...json });
   }
 
   async #parts(
@@ -152,11 +147,11 @@ export class LargeFiles {
   }
 
   /** Never sent twice: where the answer was lost, the file itself tells. */
-  async #finish(
+  async finish(
     fileId: string,
     partSha1Array: readonly string[],
-    about: { readonly name: string; readonly bucket: string },
     limit: Limit,
+    about: { readonly name?: string; readonly bucket?: string } = {},
   ): Promise<B2File> {
     const outcome = await this.#api.run("b2_finish_large_file", limit, () => ({ fileId, partSha1Array }), about);
     if (outcome.outcome === "done") return fileOf(outcome.value);
@@ -171,31 +166,30 @@ export class LargeFiles {
     throw outcome.cause;
   }
 
-  async #unfinished(
-    bucket: string,
-    bucketId: string,
-    name: string,
-    limit: (bytes?: number) => Limit,
-  ): Promise<Unfinished | undefined> {
+  /** What was sent of an unfinished file, by number. */
+  async partsOf(fileId: string, limit: () => Limit): Promise<B2Part[]> {
+    const parts: B2Part[] = [];
+    let startPartNumber: unknown = 1;
+    do {
+      const page = { fileId, startPartNumber, maxPartCount: 1000 };
+      const { json } = await this.#api.call("b2_list_parts", limit(), () => page);
+      parts.push(...list(json, "parts").map(partOf));
+      if (json.nextPartNumber === startPartNumber) throw corrupt("the list of parts goes round in circles");
+      startPartNumber = json.nextPartNumber;
+    } while (typeof startPartNumber === "number");
+    return parts;
+  }
+
+  async #unfinished(bucket: string, name: string, limit: () => Limit): Promise<Unfinished | undefined> {
+    const bucketId = await this.#api.bucketId(bucket, limit());
     const parameters = () => ({ bucketId, namePrefix: name, maxFileCount: 100 });
     const { json } = await this.#api.call("b2_list_unfinished_large_files", limit(), parameters, { bucket });
     const file = list(json, "files")
       .map((entry) => fileOf({ action: "start", ...(entry as object) }))
       .find((candidate) => candidate.name === name);
     if (file === undefined) return undefined;
-    const parts = new Map<number, B2Part>();
-    let startPartNumber: unknown = 1;
-    do {
-      const page = { fileId: file.id, startPartNumber, maxPartCount: 1000 };
-      const answer = await this.#api.call("b2_list_parts", limit(), () => page);
-      for (const entry of list(answer.json, "parts")) {
-        const part = partOf(entry);
-        parts.set(part.number, part);
-      }
-      if (answer.json.nextPartNumber === startPartNumber) throw corrupt("the list of parts goes round in circles");
-      startPartNumber = answer.json.nextPartNumber;
-    } while (typeof startPartNumber === "number");
-    return { id: file.id, parts };
+    const parts = await this.partsOf(file.id, limit);
+    return { id: file.id, parts: new Map(parts.map((part) => [part.number, part])) };
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Visits every state of a scene breadth first, so that the first trace found is a shortest one. Checks that no two
  * conflicting contenders hold, that everybody can always finish without help of the adversary, and that nothing stays
- * behind. Knows nothing of locks: world.ts makes the steps.
+ * behind. Knows nothing of locks: world.ts and conditional-world.ts make the steps.
  */
 import { idOrders, type Scene } from "./scene.js";
 import { Pairs, StateTable } from "./state-table.js";
@@ -27,9 +27,37 @@ export interface Limits {
 
 const PLENTY: Limits = { states: 60_000_000 };
 
+/** What can be explored: a state as a few words, and every step that can come next. */
+export interface Explorable {
+  readonly words: number;
+  /** The state a step leads to, valid while `emit` runs. */
+  readonly next: Uint32Array;
+  first(): void;
+  expand(row: Uint32Array, emit: (step: number, actor: number, detail: number) => void): void;
+  /** What is wrong with the state in `next`, if anything. */
+  wrong(): string | undefined;
+  /** Has everybody finished in the state in `next`? */
+  finished(): boolean;
+}
+
+/** How the steps of a world are told, and which of them nobody's finishing may depend on. */
+export interface Voice {
+  readonly firstOfAdversary: number;
+  tell(step: number, actor: number, detail: number): string;
+}
+
 /** One scene with one order of ids. */
 export function explore(scene: Scene, limits: Limits = PLENTY): Explored {
   const world = new World(scene);
+  const voice: Voice = {
+    firstOfAdversary: FIRST_OF_ADVERSARY,
+    tell: (step, actor, detail) => tell(world, step, actor, detail),
+  };
+  return exploreWorld(world, voice, scene, limits);
+}
+
+/** `scene`: for the message when there is no end to it. */
+export function exploreWorld(world: Explorable, voice: Voice, scene: unknown, limits: Limits = PLENTY): Explored {
   const table = new StateTable(world.words);
   const parents: number[] = [-1];
   const edges = new Pairs();
@@ -57,7 +85,7 @@ export function explore(scene: Scene, limits: Limits = PLENTY): Explored {
         parents[number] = state;
         meet(number);
       }
-      if (step < FIRST_OF_ADVERSARY && known !== state) edges.push(state, known);
+      if (step < voice.firstOfAdversary && known !== state) edges.push(state, known);
     });
   }
   if (wrong === undefined) {
@@ -65,7 +93,7 @@ export function explore(scene: Scene, limits: Limits = PLENTY): Explored {
     const stuck = able.indexOf(0);
     if (stuck >= 0) wrong = { what: "from here on not everybody can finish", state: stuck };
   }
-  const found = wrong && { what: wrong.what, trace: traceTo(world, table, parents, wrong.state) };
+  const found = wrong && { what: wrong.what, trace: traceTo(world, voice, table, parents, wrong.state) };
   return { states: table.size, steps, found };
 }
 
@@ -108,7 +136,13 @@ export function exploreAll(scene: Omit<Scene, "ranks">, some = Number.POSITIVE_I
 }
 
 /** States are kept without the steps that led to them: each is found again by expanding its parent. */
-function traceTo(world: World, table: StateTable, parents: readonly number[], state: number): string[] {
+function traceTo(
+  world: Explorable,
+  voice: Voice,
+  table: StateTable,
+  parents: readonly number[],
+  state: number,
+): string[] {
   const path: number[] = [];
   for (let at = state; at >= 0; at = parents[at]!) path.unshift(at);
   const row = new Uint32Array(world.words);
@@ -117,7 +151,7 @@ function traceTo(world: World, table: StateTable, parents: readonly number[], st
     table.read(path[i - 1]!, row);
     let line: string | undefined;
     world.expand(row, (step, actor, detail) => {
-      if (line === undefined && table.add(world.next) === -1 - path[i]!) line = tell(world, step, actor, detail);
+      if (line === undefined && table.add(world.next) === -1 - path[i]!) line = voice.tell(step, actor, detail);
     });
     trace.push(`${String(i).padStart(2)} ${line}`);
   }

@@ -314,7 +314,12 @@ function decide(line: Line, state: State, facts: Facts): Step {
   const content: Content = { ...leave(raise(record, state.marker), dead), confirmed: true };
   const place = standing(content, state.id);
   // Granted by another, or by a write of ours whose sending we do not know: a write of our own starts the lease.
-  if (place === "holder") return write(state, touch(content, state.id, facts.serverNowMs));
+  if (place === "holder") {
+    const { token } = entryOf(content, state.id)!;
+    if (!line.rules.claimGranted && dead.length === 0)
+      return over(state, { is: "held", token: token!, sentAtMs: facts.nowMs, stored: state.stored! });
+    return write(state, touch(content, state.id, facts.serverNowMs));
+  }
   if (place === "waiter") return dead.length > 0 ? write(state, content) : wait(line, state, facts);
   if (state.joined) return again(state);
 
@@ -414,12 +419,10 @@ function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): 
     return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
   if (one === undefined) return decide(line, state, facts);
   if (one.token === undefined) return wait(line, state, facts);
-  const unclaimed = one.granted && line.rules.claimGranted;
   const late = line.rules.validAtClaim && facts.nowMs - sentAtMs >= line.leaseMs - line.marginMs;
   // Somebody with the other protocol came, drew a token and went between our look and our write.
   const low = one.token <= state.marker;
-  if (unclaimed || late || low)
-    return write(state, touch(raise(stored.record, state.marker), state.id, facts.serverNowMs));
+  if (late || low) return write(state, touch(raise(stored.record, state.marker), state.id, facts.serverNowMs));
   return over(state, { is: "held", token: one.token, sentAtMs, stored });
 }
 

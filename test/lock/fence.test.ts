@@ -1,5 +1,5 @@
 /** Fenced writes: who is refused, what is read back, what is said about the guard. On a memory store and a manual clock. */
-import { createMemoryStore, type Store, StoreError } from "@bucketlock/core";
+import { createMemoryStore, probe, type Store, StoreError } from "@bucketlock/core";
 import {
   type Fault,
   FaultyStore,
@@ -18,6 +18,7 @@ import {
   type Locks,
 } from "@bucketlock/lock";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as defects from "../core/probe/defects.js";
 
 let clock: ManualClock;
 let memory: Store;
@@ -175,6 +176,28 @@ describe("where the write lands", () => {
     const store = unproved(memory, "unknown");
     expect(await fenceOf(1n, { store, conditional: true }).put("doc", "x")).toMatchObject({ guarded: "conditional" });
     expect(await fenceOf(1n, { conditional: false }).put("doc", "x")).toMatchObject({ guarded: "checked" });
+  });
+
+  test("the report of a probe decides: conditional where the bucket passed, with its form of ETags, else checked", async () => {
+    const as = (store: Store) =>
+      defects.changed(store, {
+        name: "s3://bucket/x/",
+        features: { ...memory.features, conditionalWrites: "unknown" },
+      });
+    const sound = as(memory);
+    const passed = await probe(sound);
+    await fenceOf(1n, { store: sound, probed: passed }).put("doc", "a");
+    expect(await fenceOf(1n, { store: sound, probed: passed }).put("doc", "b")).toMatchObject({
+      guarded: "conditional",
+    });
+    expect(await fenceOf(1n, { store: sound, probed: passed, conditional: false }).put("doc", "c")).toMatchObject({
+      guarded: "checked",
+    });
+    const unsound = as(defects.ignoresConditions(createMemoryStore()));
+    const failed = await probe(unsound);
+    expect(await fenceOf(1n, { store: unsound, probed: failed }).put("doc", "a")).toMatchObject({ guarded: "checked" });
+    expect(() => fenceOf(1n, { store: unsound, probed: failed, conditional: true })).toThrow(/not safe/);
+    expect(() => fenceOf(1n, { store: memory, probed: passed })).toThrow(/^probed: /);
   });
 
   test("the same bytes have the same ETag: with the stamp in the metadata a late write slips by, in the body never", async () => {

@@ -9,6 +9,7 @@ import {
   type Condition,
   durationMs,
   InvalidError,
+  type ProbeReport,
   type PutAnswer,
   type PutStored,
   type Random,
@@ -16,6 +17,8 @@ import {
   systemClock,
   systemRandom,
 } from "@bucketlock/core";
+import { withForm } from "./conditional/bare-etags.js";
+import { admit, checkProbed, type EtagForm } from "./conditional/probed.js";
 import {
   ABSENT,
   decide,
@@ -42,9 +45,15 @@ export type FencingLease = Pick<Lease, "token" | "throwIfLost" | "signal">;
 export interface FenceOptions {
   /**
    * The store's conditional writes hold: `true` after a probe of this bucket. Default: what the store's features say for certain
-   * (memory and file stores: yes; S3: not known, so no). Without them a write is read-then-write: a pause between the two is not caught.
+   * (memory and file stores: yes; S3: not known, so no), or its probe (`probed`). Without them a write is read-then-write: a pause
+   * between the two is not caught.
    */
   readonly conditional?: boolean | undefined;
+  /**
+   * The report of a probe of this bucket: writes are conditional, in the form of ETags that it found, if it passed; else they are
+   * checked (with `conditional: true`: PROTOCOL_UNSAFE).
+   */
+  readonly probed?: ProbeReport | undefined;
   /**
    * `metadata` (default) leaves the body as it is. `body` puts one line before it, which `get` takes away again: then no two
    * writes have the same ETag. On S3 the ETag is the MD5 of the body, so with `metadata` a late write still lands when a later holder
@@ -109,7 +118,7 @@ export interface Fence {
 /**
  * Guards writes of objects in `store` (it may be another than the lock's) by the fencing token of `lease`. Every writer of those
  * objects must use a fence of the same lock. Source of the idea: Kleppmann, "How to do distributed locking" (2016).
- * Throws InvalidError for a bad argument. Asks the store nothing.
+ * Throws InvalidError for a bad argument, PROTOCOL_UNSAFE (see `probed`). Asks the store nothing.
  */
 export function fence(store: Store, lease: FencingLease, options: FenceOptions = {}): Fence {
   if (typeof store?.put !== "function" || typeof store.head !== "function")
@@ -123,12 +132,20 @@ export function fence(store: Store, lease: FencingLease, options: FenceOptions =
     throw new InvalidError("conditional", "must be true or false", conditional);
   if (conditional === true && store.features.conditionalWrites === "no")
     throw new InvalidError("conditional", `must be false on a store without conditional writes (${store.name})`, true);
-  return new StoreFence(store, lease, {
-    conditional: conditional ?? store.features.conditionalWrites === "yes",
+  const probed = checkProbed(options.probed, store);
+  const form = probed === undefined || conditional === false ? undefined : formOf(probed, store, conditional === true);
+  const known = probed === undefined ? store.features.conditionalWrites === "yes" : form !== undefined;
+  return new StoreFence(form === undefined ? store : withForm(store, form), lease, {
+    conditional: conditional ?? known,
     stamp,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   });
+}
+
+/** Undefined where the probe failed, unless that is to be an error. */
+function formOf(probed: ProbeReport, store: Store, must: boolean): EtagForm | undefined {
+  return must || probed.protocols.conditional.safe ? admit(probed, store) : undefined;
 }
 
 interface Hows {

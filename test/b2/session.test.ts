@@ -297,6 +297,7 @@ describe("the account", () => {
     expect(updated).toMatchObject({ info: { a: "2" }, revision: bucket.revision + 1 });
     const stale = await session.buckets.update(bucket.id, { info: { a: "3" }, ifRevisionIs: bucket.revision });
     expect(stale).toBeUndefined();
+    emulator.script("b2_delete_bucket", { kind: "reset", apply: true });
     await session.buckets.delete(bucket);
     await session.buckets.delete(bucket);
     expect((await session.buckets.list({ name: "made-here" })).length).toBe(0);

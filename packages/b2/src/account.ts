@@ -103,7 +103,9 @@ export class B2Buckets {
         bucketId: bucket.id,
       }));
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "STORE_NO_BUCKET") throw error;
+      // Also where an earlier try, whose answer was lost, has deleted it.
+      const last = error instanceof StoreError && error.code === "STORE_UNCLEAR" ? error.cause : error;
+      if (!(last instanceof StoreError) || last.code !== "STORE_NO_BUCKET") throw error;
     }
     this.#api.forgetBucket(bucket.name);
   }

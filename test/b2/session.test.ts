@@ -2,8 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { B2Session, openB2Reader, openB2Store } from "@bucketlock/b2";
-import { InvalidError } from "@bucketlock/core";
+import { type Clock, InvalidError, systemClock } from "@bucketlock/core";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../emulators/b2/knobs.js";
 import { temporaryDirectory } from "../servers/guard.js";
@@ -80,6 +81,37 @@ describe("authorization", () => {
     } finally {
       directory.remove();
     }
+  });
+
+  it("and upload URLs are replaced before they are too old", async () => {
+    const emulator = await useEmulator();
+    const hourMs = 3_600_000;
+    let aheadMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      wallMs: () => systemClock.wallMs() + aheadMs,
+      monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+    };
+    const session = useSession(emulator, { clock });
+    const calls = async (hours: number) => {
+      aheadMs = hours * hourMs;
+      emulator.seen.length = 0;
+      await session.upload("k", "x");
+      return callsOf(emulator);
+    };
+    await calls(0);
+    expect(await calls(19)).toEqual(["upload_file"]);
+    expect(await calls(21)).toEqual(["get_upload_url", "upload_file"]);
+    expect(await calls(24)).toEqual(["authorize_account", "upload_file"]);
+  });
+
+  it("shows nobody the key or the token", async () => {
+    const emulator = await useEmulator();
+    const session = useSession(emulator);
+    await session.upload("k", "x");
+    const shown =
+      inspect(session, { depth: 12, showHidden: true }) + JSON.stringify(session) + JSON.stringify(session.events);
+    for (const secret of [emulator.key, "_acct_", "_upld_", "Basic "]) expect(shown).not.toContain(secret);
   });
 
   it("comes from the environment", async () => {

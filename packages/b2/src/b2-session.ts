@@ -3,14 +3,16 @@
  * (b2-exchange, b2-classify), starts nothing before the first call, and leaves nothing running after `close`.
  */
 
-import type { DeleteFailure, Store } from "@bucketlock/core";
 import {
   type CallOptions,
   type Clock,
+  type DeleteFailure,
   durationMs,
   InvalidError,
   integer,
+  oneOf,
   type Random,
+  type Store,
   systemClock,
   systemRandom,
 } from "@bucketlock/core";
@@ -75,7 +77,8 @@ export interface B2SessionOptions {
 }
 
 /** https://www.backblaze.com/docs/cloud-storage-integration-checklist ("Testing your integration") */
-export type B2TestMode = "fail_some_uploads" | "expire_some_account_authorization_tokens" | "force_cap_exceeded";
+const TEST_MODES = ["fail_some_uploads", "expire_some_account_authorization_tokens", "force_cap_exceeded"] as const;
+export type B2TestMode = (typeof TEST_MODES)[number];
 
 export interface UploadOptions extends FileOptions, CallOptions {
   /** Never sent again once it may have landed: then STORE_UNCLEAR (kind unknown) instead of a second version. */
@@ -114,7 +117,7 @@ export class B2Session {
     this.#maxTries = integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 });
     this.#origins = new Origins(clock, durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 }));
     const headersMs = durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 });
-    const headers: Pair[] = testMode === undefined ? [] : [["x-bz-test-mode", text("testMode", testMode)]];
+    const headers: Pair[] = testMode === undefined ? [] : [["x-bz-test-mode", oneOf("testMode", testMode, TEST_MODES)]];
     const origins = this.#origins;
     this.#exchange = new B2Exchange({ origins, clock, random, headersMs, maxTries: this.#maxTries, headers, onEvent });
     const owner = [realm.origin, realm.path, credentials.applicationKeyId, credentials.applicationKey];

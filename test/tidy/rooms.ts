@@ -73,6 +73,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
   },
   lock: {
     law: [
+      "conditional/liveness",
       "conditional/machine",
       "conditional/probed",
       "conditional/record",

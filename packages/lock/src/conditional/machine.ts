@@ -4,6 +4,7 @@
  * from a record just read or just written; a write whose outcome is unknown is never believed, either way, before reading.
  */
 import { conflicts, type Mode } from "../two-object/ticket.js";
+import { deadHolders, type Sighting, watch } from "./liveness.js";
 import {
   type Content,
   EMPTY,
@@ -46,6 +47,8 @@ export interface Rules {
   readonly renewUnderIfMatch: boolean;
   /** The next token is above every earlier one: a record is emptied, never begun anew. */
   readonly keepToken: boolean;
+  /** How old a record is, the store's own clock says; without: the reader's. */
+  readonly storeClock: boolean;
 }
 export const ALL_RULES: Rules = {
   unknown: "read back",
@@ -55,6 +58,7 @@ export const ALL_RULES: Rules = {
   validAtClaim: true,
   renewUnderIfMatch: true,
   keepToken: true,
+  storeClock: true,
 };
 
 /** A record as the store has it. `etag` is what makes the next write conditional. */
@@ -127,11 +131,6 @@ interface Unclear {
   readonly etag: string | undefined;
 }
 
-interface Sighting {
-  readonly mark: string;
-  readonly sinceMs: number;
-}
-
 export interface State {
   readonly purpose: "acquire" | "resume" | "renew" | "leave";
   readonly phase: "draw" | "read" | "scan" | "write" | "rescan" | "sleep" | "over";
@@ -162,9 +161,6 @@ export interface Step {
   readonly state: State;
   readonly request: Request;
 }
-
-/** A granted waiter must claim within this, or its lease if that is shorter, in ms. */
-const CLAIM_MS = 10_000;
 
 /** A new acquire. `cached`: the record as this process last knew it; at worst it costs a conflict. */
 export function start(nowMs: number, cached: Stored | undefined): Step {
@@ -292,7 +288,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     joined: state.joined || standing(found.record, state.id) !== undefined,
     // Only what waits for this very ETag can still land.
     unclear: state.unclear.filter((one) => one.etag === found.etag),
-    watched: watch(state, found.record, facts.nowMs),
+    watched: watch(state.watched, found.record, facts.nowMs),
   };
   if (mine === undefined) return decide(line, seen, facts);
   const next: State = { ...seen, joined: true };
@@ -377,7 +373,7 @@ function afterWrite(line: Line, state: State, answer: Extract<Answer, { of: "wri
     absent: false,
     unclear: [],
     joined: state.joined || entryOf(content, state.id) !== undefined,
-    watched: watch(state, stored.record, facts.nowMs),
+    watched: watch(state.watched, stored.record, facts.nowMs),
   };
   // A record of our own making: somebody with the other protocol may have come between our look and our write.
   if (created && line.rules.confirmByList && state.ending === undefined) return rescan(after, answer.sentAtMs);
@@ -477,35 +473,13 @@ function entry(line: Line, state: State, facts: Facts): Omit<Entry, "token" | "r
   return { id: state.id, mode: line.mode, label: line.label, leaseMs: line.leaseMs, atMs: facts.serverNowMs };
 }
 
-/** Marks of all holders: they stay until one changes. */
-function watch(state: State, record: LockRecord, nowMs: number): Record<string, Sighting> {
-  const watched: Record<string, Sighting> = {};
-  for (const one of record.holders) {
-    const mark = `${one.renewals} ${one.granted}`;
-    const before = state.watched[one.id];
-    watched[one.id] = before?.mark === mark ? before : { mark, sinceMs: nowMs };
-  }
-  return watched;
-}
-
-/** Holders that are dead: unchanged for a lease while we watched, or by the store's own clock. */
+/** Holders other than ourselves that are dead, by the record as it was read last. */
 function deadOnes(line: Line, state: State, facts: Facts): string[] {
   const { record, lastModifiedMs } = state.stored!;
-  const sentAtMs = state.readSentMs;
   // What a write of ours or a memory showed says nothing about how others live.
-  if (sentAtMs === undefined) return [];
-  // Nobody at all wrote since then, so no holder did: for who looks only once.
-  const untouchedMs =
-    facts.serverNowMs === undefined || lastModifiedMs === undefined ? 0 : facts.serverNowMs - lastModifiedMs;
-  return record.holders
-    .filter((one) => {
-      if (one.id === state.id) return false;
-      const patienceMs = one.granted ? Math.min(one.leaseMs, CLAIM_MS) : one.leaseMs;
-      const sighting = state.watched[one.id];
-      return (
-        (sighting !== undefined && sentAtMs - sighting.sinceMs >= patienceMs) ||
-        untouchedMs > patienceMs + line.clockSkewMs
-      );
-    })
-    .map((one) => one.id);
+  if (state.readSentMs === undefined) return [];
+  const { watched, readSentMs: sentAtMs } = state;
+  const { serverNowMs } = facts;
+  const dead = deadHolders({ record, watched, sentAtMs, lastModifiedMs, serverNowMs, clockSkewMs: line.clockSkewMs });
+  return dead.filter((id) => id !== state.id);
 }

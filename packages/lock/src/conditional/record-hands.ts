@@ -72,7 +72,8 @@ export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
       given.signal?.throwIfAborted();
       if (request.do === "verdict") return request.verdict;
       const answer = await patiently(hands, given, request);
-      const facts: Facts = { nowMs: settings.clock.monotonicMs(), serverNowMs: memory.serverTimeMs };
+      const serverNowMs = given.line.rules.storeClock ? memory.serverTimeMs : settings.clock.wallMs();
+      const facts: Facts = { nowMs: settings.clock.monotonicMs(), serverNowMs };
       const before = state.stored;
       ({ state, request } = step(given.line, state, answer, facts));
       // Only what is news: a waiter that wakes must not put its old record over what another of us has seen since.

@@ -3,10 +3,10 @@
  * two holders. All times on the machine's monotonic clock. Also sees to it that no two held at once: a fast lock that does
  * not lock would win every bench.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { message, startCrew } from "./crew.js";
+import type { Player } from "./players.js";
 import { type Summary, summarize } from "./statistics.js";
-import type { StoreAddress, Target } from "./targets.js";
 
 export interface Turn {
   readonly acquiredMs: number;
@@ -17,14 +17,15 @@ export interface Turn {
 
 /** To a worker, as its argument. */
 export interface ContentionTask {
-  readonly address: StoreAddress;
+  readonly player: Player;
   readonly key: string;
   readonly workMs: number;
   readonly seconds: number;
 }
 export interface ContentionShare {
   readonly turns: readonly Turn[];
-  readonly requests: number;
+  /** Undefined: not counted. */
+  readonly requests?: number | undefined;
 }
 
 export interface ContentionResult {
@@ -35,7 +36,8 @@ export interface ContentionResult {
   readonly handOverMs: Summary;
   /** From the call of release to the return of the next acquire. */
   readonly idleMs: Summary;
-  readonly requestsPerAcquisition: number;
+  /** Undefined: not counted. */
+  readonly requestsPerAcquisition?: number;
   /** Most and fewest acquisitions of a process. */
   readonly share: readonly [most: number, fewest: number];
 }
@@ -46,19 +48,14 @@ const WORK_MS = 20;
 // Connections are opened and code is compiled meanwhile. On a store this slow, less: a fifth of all.
 const WARM_UP_TURNS = 12;
 
-export async function measureContention(target: Target, seconds: number): Promise<ContentionResult> {
-  const task: ContentionTask = {
-    address: target.address,
-    key: `${target.prefix}contended`,
-    workMs: WORK_MS,
-    seconds,
-  };
-  const children = Array.from({ length: PROCESSES }, () =>
-    spawn(process.execPath, [...process.execArgv, WORKER, JSON.stringify(task)], {
-      env: { ...process.env, ...target.env },
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    }),
-  );
+export async function measureContention(
+  player: Player,
+  key: string,
+  seconds: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ContentionResult> {
+  const task: ContentionTask = { player, key, workMs: WORK_MS, seconds };
+  const children = startCrew(WORKER, PROCESSES, task, env);
   try {
     await Promise.all(children.map((child) => message(child, "ready")));
     const shares = children.map((child) => message<ContentionShare>(child, "its turns"));
@@ -91,23 +88,14 @@ export function evaluate(shares: readonly ContentionShare[], workMs: number): Co
     idle.push(next.acquiredMs - before.leftMs);
   }
   const counts = shares.map((share) => share.turns.length);
+  const requests = shares.reduce((sum, share) => sum + (share.requests ?? Number.NaN), 0);
   return {
     processes: shares.length,
     workMs,
     perSecond: ((turns.length - 1) * 1000) / (last.acquiredMs - first.acquiredMs),
     handOverMs: summarize(handOvers),
     idleMs: summarize(idle),
-    requestsPerAcquisition: shares.reduce((sum, share) => sum + share.requests, 0) / all.length,
+    ...(Number.isNaN(requests) ? {} : { requestsPerAcquisition: requests / all.length }),
     share: [Math.max(...counts), Math.min(...counts)],
   };
-}
-
-function message<T>(child: ChildProcess, what: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    child.once("message", (value) => resolve(value as T));
-    child.once("error", reject);
-    child.once("exit", (code, signal) =>
-      reject(new Error(`a worker ended (${signal ?? code}) before it told ${what}`)),
-    );
-  });
 }

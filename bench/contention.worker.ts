@@ -2,16 +2,12 @@
 import { once } from "node:events";
 import { hrtime } from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openStore } from "@bucketlock/core";
-import { RecordingStore } from "@bucketlock/core/testing";
-import { createLocks } from "@bucketlock/lock";
 import type { ContentionShare, ContentionTask, Turn } from "./contention.js";
+import { play } from "./players.js";
 
 const nowMs = () => Number(hrtime.bigint()) / 1e6;
 const task = JSON.parse(process.argv[2] ?? "{}") as ContentionTask;
-const store = new RecordingStore(openStore(task.address.url, { s3: task.address.s3 }));
-const locks = createLocks(store);
-const lock = locks.lock(task.key);
+const hand = await play(task.player, task.key);
 process.once("disconnect", () => process.exit());
 
 process.send!("ready");
@@ -19,12 +15,12 @@ await once(process, "message");
 const turns: Turn[] = [];
 const untilMs = nowMs() + task.seconds * 1000;
 while (nowMs() < untilMs) {
-  const lease = await lock.acquire();
+  const release = await hand.acquire();
   const acquiredMs = nowMs();
   await sleep(task.workMs);
   const leftMs = nowMs();
-  await lease.release();
+  await release();
   turns.push({ acquiredMs, leftMs, releasedMs: nowMs() });
 }
-await locks.close();
-process.send!({ turns, requests: store.count() } satisfies ContentionShare);
+await hand.close();
+process.send!({ turns, requests: hand.requests() } satisfies ContentionShare);

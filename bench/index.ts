@@ -4,16 +4,27 @@
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
+import { type ProbeReport, probe } from "@bucketlock/core";
 import { measureContention } from "./contention.js";
 import { measureImports } from "./imports.js";
 import { measureLocks } from "./locks.js";
 import { type BenchOptions, HELP, readOptions, UsageError } from "./options.js";
-import { type BenchResult, goalsOf, type TargetResult, table, toJson } from "./report.js";
+import type { Player } from "./players.js";
+import { measureRecords } from "./records.js";
+import { type BenchResult, type ConditionalResult, goalsOf, type TargetResult, table, toJson } from "./report.js";
 import { measureRequests } from "./requests.js";
+import { measureRivals } from "./rivals.js";
 import { measureSignatures } from "./signatures.js";
-import { type Target, targets } from "./targets.js";
+import { openTarget, type Target, targets } from "./targets.js";
+import { measureWaiters, type WaitersResult } from "./waiters.js";
 
 const IMPORT_RUNS_PER_SECOND = 8;
+/** Processes, and waiters in each. */
+const CROWDS = [
+  [1, 100],
+  [1, 1000],
+  [50, 1],
+] as const;
 
 async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
@@ -28,11 +39,12 @@ async function main(args: readonly string[]): Promise<void> {
   const results: TargetResult[] = [];
   for await (const target of targets(options, say)) {
     try {
-      results.push(await measure(target, options, say));
+      results.push(await measure(target, options, results.length === 0, say));
     } finally {
       await target.stop();
     }
   }
+  const rivals = skip.has("rivals") ? {} : { rivals: await measureRivals(seconds, say) };
   if (!skip.has("signatures")) say("signatures");
   const signatures = skip.has("signatures") ? {} : { signatures: measureSignatures(Math.min(seconds, 2)) };
   if (!skip.has("imports")) say("import time");
@@ -45,6 +57,7 @@ async function main(args: readonly string[]): Promise<void> {
     load: [loadBefore, loadavg()[0]!],
     seconds,
     targets: results,
+    ...rivals,
     ...signatures,
     ...imports,
   };
@@ -53,15 +66,79 @@ async function main(args: readonly string[]): Promise<void> {
   if (options.json !== undefined && !onlyJson) writeFileSync(options.json, `${toJson(result)}\n`);
 }
 
-async function measure(target: Target, options: BenchOptions, say: (line: string) => void): Promise<TargetResult> {
-  const { skip, seconds } = options;
-  const { name, s3 } = target;
-  say(`${name}: ${s3?.endpoint ?? target.address.url}`);
+async function measure(
+  target: Target,
+  options: BenchOptions,
+  isFirst: boolean,
+  say: (line: string) => void,
+): Promise<TargetResult> {
+  const { skip, seconds, protocols } = options;
+  const { name, s3, address } = target;
+  say(`${name}: ${s3?.endpoint ?? address.url}`);
   const requests =
     skip.has("requests") || s3 === undefined ? {} : { requests: await measureRequests(target, s3, seconds) };
+  if (!protocols.has("two-object")) {
+    return { name, ...requests, conditional: await measureConditional(target, options, isFirst, say) };
+  }
+  const player = { kind: "bucketlock", address, protocol: "two-object" } as const;
   const locks = skip.has("locks") ? {} : { locks: await measureLocks(target, seconds) };
-  const contention = skip.has("contention") ? {} : { contention: await measureContention(target, seconds * 2) };
-  return { name, ...requests, ...locks, ...contention };
+  const contention = skip.has("contention") ? {} : { contention: await contend(target, player, seconds) };
+  const waiters = await crowds(target, player, options, isFirst, say);
+  const conditional = protocols.has("conditional")
+    ? { conditional: await measureConditional(target, options, isFirst, say) }
+    : {};
+  return { name, ...requests, ...locks, ...contention, ...waiters, ...conditional };
+}
+
+async function measureConditional(
+  target: Target,
+  options: BenchOptions,
+  isFirst: boolean,
+  say: (line: string) => void,
+): Promise<ConditionalResult> {
+  const { skip, seconds } = options;
+  const probed = await probeOnce(target);
+  const { safe, reasons } = probed.protocols.conditional;
+  if (!safe) {
+    const refused = reasons.map(({ text }) => text).join("; ");
+    say(`${target.name}: without the conditional protocol: ${refused}`);
+    return { refused };
+  }
+  const player = { kind: "bucketlock", address: target.address, protocol: "conditional", probed } as const;
+  const records = skip.has("locks") ? {} : { records: await measureRecords(target, probed, seconds) };
+  const contention = skip.has("contention") ? {} : { contention: await contend(target, player, seconds) };
+  const waiters = await crowds(target, player, options, isFirst, say);
+  return { ...records, ...contention, ...waiters };
+}
+
+async function probeOnce(target: Target): Promise<ProbeReport> {
+  const store = openTarget(target);
+  try {
+    return await probe(store, { prefix: target.prefix });
+  } finally {
+    await store.close();
+  }
+}
+
+function contend(target: Target, player: Extract<Player, { kind: "bucketlock" }>, seconds: number) {
+  return measureContention(player, `${target.prefix}contended-${player.protocol}`, seconds * 2, target.env);
+}
+
+/** On one target only: what is asked is how many requests are sent, which is no matter of the server. */
+async function crowds(
+  target: Target,
+  player: Extract<Player, { kind: "bucketlock" }>,
+  { skip, seconds }: BenchOptions,
+  isFirst: boolean,
+  say: (line: string) => void,
+): Promise<{ waiters?: WaitersResult[] }> {
+  if (skip.has("waiters") || !isFirst) return {};
+  const waiters: WaitersResult[] = [];
+  for (const [processes, waitersEach] of CROWDS) {
+    say(`${target.name}: ${player.protocol}, ${processes} x ${waitersEach} waiters`);
+    waiters.push(await measureWaiters(target, player, { processes, waitersEach, seconds: seconds * 2 }));
+  }
+  return { waiters };
 }
 
 /** What was measured before must not be lost because something does not build. */

@@ -21,7 +21,7 @@ const METADATA = { holder: "bench:1" };
 
 /** The same requests without a lock: ready to send, so that only the sending is measured. */
 interface Bare {
-  prepare(n: number): { acquire: () => Promise<void>; release: () => Promise<void> };
+  prepare(n: number): { acquire: () => Promise<void>; release: () => Promise<unknown> };
   close(): Promise<void>;
 }
 

@@ -1,7 +1,8 @@
 /** The bench's command line. Reads and checks arguments; opens nothing. */
 import { parseArgs } from "node:util";
+import type { Protocol } from "./players.js";
 
-export const parts = ["requests", "locks", "contention", "signatures", "imports"] as const;
+export const parts = ["requests", "locks", "contention", "waiters", "rivals", "signatures", "imports"] as const;
 export type Part = (typeof parts)[number];
 
 export interface BenchOptions {
@@ -13,6 +14,7 @@ export interface BenchOptions {
   readonly json: string | undefined;
   readonly seconds: number;
   readonly skip: ReadonlySet<Part>;
+  readonly protocols: ReadonlySet<Protocol>;
 }
 
 export class UsageError extends Error {}
@@ -25,6 +27,7 @@ the tests' launchers find on this machine, and on the file store.
   --endpoint URL --bucket NAME   on this server instead, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION
   --region NAME                  default: AWS_REGION, or us-east-1
   --store file:/absolute/dir     on this file store instead
+  --protocol NAME                two-object, conditional or both (default); conditional only where a probe finds it safe
   --seconds N                    length of each timed part (default 5; contention takes twice that)
   --skip PART                    leave out ${parts.join(", ")}; may be given several times
   --json FILE                    write the numbers there as well ("-": print them instead of the table)
@@ -41,6 +44,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     store?: string;
     json?: string;
     seconds?: string;
+    protocol?: string;
     skip?: string[];
   };
   try {
@@ -54,6 +58,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
         store: { type: "string" },
         json: { type: "string" },
         seconds: { type: "string" },
+        protocol: { type: "string" },
         skip: { type: "string", multiple: true },
       },
     }));
@@ -66,6 +71,9 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (store !== undefined && !store.startsWith("file:/")) throw new UsageError("--store must begin with file:/");
   const seconds = Number(values.seconds ?? 5);
   if (!(seconds >= 0.2 && seconds <= 600)) throw new UsageError("--seconds must be a number from 0.2 to 600");
+  const protocol = values.protocol ?? "both";
+  if (protocol !== "both" && protocol !== "two-object" && protocol !== "conditional")
+    throw new UsageError("--protocol must be two-object, conditional or both");
   const unknown = values.skip?.find((name) => !(parts as readonly string[]).includes(name));
   if (unknown !== undefined) throw new UsageError(`--skip: ${unknown} is none of ${parts.join(", ")}`);
   return {
@@ -77,5 +85,6 @@ export function readOptions(args: readonly string[]): BenchOptions {
     json,
     seconds,
     skip: new Set(values.skip as Part[] | undefined),
+    protocols: new Set(protocol === "both" ? (["two-object", "conditional"] as const) : [protocol]),
   };
 }

@@ -79,14 +79,15 @@ export class RawClient {
     };
   }
 
-  /** Sends and reads the answer to its end. Throws for any status but 2xx. */
-  async send({ method, path, headers, body }: Prepared): Promise<void> {
+  /** Sends and reads the answer to its end; answers its ETag. Throws for any status but 2xx. */
+  async send({ method, path, headers, body }: Prepared): Promise<string | undefined> {
     // `reset: false`: without it undici closes the connection after every HEAD, which would make the baseline look bad.
     const answer = await this.#pool.request({ method, path, headers, body, reset: false });
     const text = await answer.body.text();
     if (answer.statusCode >= 300) {
       throw new Error(`raw ${method} answered ${answer.statusCode}: ${text.slice(0, 200)}`);
     }
+    return answer.headers.etag?.toString();
   }
 
   close(): Promise<void> {

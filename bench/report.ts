@@ -2,15 +2,27 @@
 import type { ContentionResult } from "./contention.js";
 import type { ImportsResult } from "./imports.js";
 import type { LocksResult } from "./locks.js";
+import type { RecordsResult } from "./records.js";
 import type { RequestsResult } from "./requests.js";
+import type { RivalResult } from "./rivals.js";
 import type { SignaturesResult } from "./signatures.js";
 import type { Summary } from "./statistics.js";
+import type { WaitersResult } from "./waiters.js";
 
 export interface TargetResult {
   readonly name: string;
   readonly requests?: RequestsResult;
   readonly locks?: LocksResult;
   readonly contention?: ContentionResult;
+  readonly waiters?: readonly WaitersResult[];
+  readonly conditional?: ConditionalResult;
+}
+export interface ConditionalResult {
+  /** Why the bucket may not be used so; then nothing was measured. */
+  readonly refused?: string;
+  readonly records?: RecordsResult;
+  readonly contention?: ContentionResult;
+  readonly waiters?: readonly WaitersResult[];
 }
 export interface BenchResult {
   readonly node: string;
@@ -19,6 +31,8 @@ export interface BenchResult {
   readonly load: readonly [number, number];
   readonly seconds: number;
   readonly targets: readonly TargetResult[];
+  /** Other people's locks: no goals. */
+  readonly rivals?: readonly RivalResult[];
   readonly signatures?: SignaturesResult;
   readonly imports?: ImportsResult;
 }
@@ -71,8 +85,8 @@ export function table(result: BenchResult): string[] {
   return [line(head), ...cells.map(line)];
 }
 
-function rows({ targets, signatures, imports }: BenchResult): Row[] {
-  const list = targets.flatMap(ofTarget);
+function rows({ targets, rivals = [], signatures, imports }: BenchResult): Row[] {
+  const list = [...targets.flatMap(ofTarget), ...rivals.flatMap(ofRival)];
   const everywhere = "this machine";
   if (signatures !== undefined) {
     const { headerUs, queryUs } = signatures;
@@ -94,7 +108,7 @@ function rows({ targets, signatures, imports }: BenchResult): Row[] {
   return list;
 }
 
-function ofTarget({ name, requests, locks, contention }: TargetResult): Row[] {
+function ofTarget({ name, requests, locks, contention, waiters, conditional }: TargetResult): Row[] {
   const list: Row[] = [];
   if (requests !== undefined) {
     for (const [verb, { ours, raw, ratio }] of Object.entries(requests.verbs)) {
@@ -112,34 +126,87 @@ function ofTarget({ name, requests, locks, contention }: TargetResult): Row[] {
       list.push({ target: name, what, ours: ms(ours), baseline, ratio, n: ours.n, ...goal });
     }
   }
-  if (contention !== undefined) {
-    const { perSecond, handOverMs, requestsPerAcquisition, processes, workMs, share } = contention;
-    const { n } = handOverMs;
-    list.push({
-      target: name,
-      what: `${processes} processes x ${workMs} ms`,
-      ours: `${perSecond.toFixed(1)} /s`,
-      baseline: `${(1000 / workMs).toFixed(0)} /s without any lock; each ${share[1]} to ${share[0]} times`,
-      n,
-      goal: atLeast(name, "acquisitions per second", perSecond, 25),
-    });
-    list.push({
-      target: name,
-      what: "hand-over p50",
-      ours: `${handOverMs.p50.toFixed(1)} ms`,
-      n,
-      goal: atMost(name, "hand-over p50, ms", handOverMs.p50, 25),
-    });
-    list.push({
-      target: name,
-      what: "hand-over p99",
-      ours: `${handOverMs.p99.toFixed(1)} ms`,
-      n,
-      goal: atMost(name, "hand-over p99, ms", handOverMs.p99, 120),
-    });
-    list.push({ target: name, what: "requests an acquisition", ours: requestsPerAcquisition.toFixed(1), n });
-  }
+  if (contention !== undefined) list.push(...ofContention(name, contention, TWO_OBJECT_GOALS));
+  if (waiters !== undefined) list.push(...waiters.map((crowd) => ofWaiters(name, crowd)));
+  if (conditional !== undefined) list.push(...ofConditional(`${name}, conditional`, conditional));
   return list;
+}
+
+function ofConditional(name: string, { refused, records, contention, waiters }: ConditionalResult): Row[] {
+  if (refused !== undefined) return [{ target: name, what: "not safe here", ours: "", baseline: refused, n: 0 }];
+  const list: Row[] = [];
+  if (records !== undefined) {
+    const { warm, underIfMatch, requestsPerAcquisition } = records;
+    const { ours, raw, ratio } = warm;
+    list.push({
+      target: name,
+      what: "acquire + release, warm",
+      ours: ms(ours),
+      baseline: `${ms(raw)} two raw PUTs; ${requestsPerAcquisition.toFixed(1)} requests`,
+      ratio,
+      n: ours.n,
+      goal: atMost(name, "acquire + release over two raw PUTs", ratio, 1.15),
+    });
+    list.push({
+      target: name,
+      what: "the same",
+      ours: ms(ours),
+      baseline: `${ms(underIfMatch.raw)} two raw PUTs under If-Match`,
+      ratio: underIfMatch.ratio,
+      n: underIfMatch.raw.n,
+    });
+  }
+  if (contention !== undefined) list.push(...ofContention(name, contention, CONDITIONAL_GOALS));
+  if (waiters !== undefined) list.push(...waiters.map((crowd) => ofWaiters(name, crowd)));
+  return list;
+}
+
+function ofRival({ name, alone, contention }: RivalResult): Row[] {
+  return [
+    { target: name, what: "acquire + release", ours: ms(alone), n: alone.n },
+    ...ofContention(name, contention, undefined),
+  ];
+}
+
+interface ContentionGoals {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+const TWO_OBJECT_GOALS: ContentionGoals = { perSecond: 25, p50Ms: 25, p99Ms: 120 };
+const CONDITIONAL_GOALS: ContentionGoals = { perSecond: 30, p50Ms: 15, p99Ms: 80 };
+
+function ofContention(name: string, contention: ContentionResult, goals: ContentionGoals | undefined): Row[] {
+  const { perSecond, handOverMs, requestsPerAcquisition, processes, workMs, share } = contention;
+  const { n, p50, p99 } = handOverMs;
+  const row = (what: string, ours: string, goal: Goal | undefined, baseline?: string): Row => {
+    return { target: name, what, ours, n, ...(goal && { goal }), ...(baseline === undefined ? {} : { baseline }) };
+  };
+  const list = [
+    row(
+      `${processes} processes x ${workMs} ms`,
+      `${perSecond.toFixed(1)} /s`,
+      goals && atLeast(name, "acquisitions per second", perSecond, goals.perSecond),
+      `${(1000 / workMs).toFixed(0)} /s without any lock; each ${share[1]} to ${share[0]} times`,
+    ),
+    row("hand-over p50", `${p50.toFixed(1)} ms`, goals && atMost(name, "hand-over p50, ms", p50, goals.p50Ms)),
+    row("hand-over p99", `${p99.toFixed(1)} ms`, goals && atMost(name, "hand-over p99, ms", p99, goals.p99Ms)),
+  ];
+  if (requestsPerAcquisition !== undefined)
+    list.push(row("requests an acquisition", requestsPerAcquisition.toFixed(1), undefined));
+  return list;
+}
+
+function ofWaiters(name: string, crowd: WaitersResult): Row {
+  const { processes, waiters, comingPerSecond, waitingPerSecond, inLine, failed, holderLost } = crowd;
+  const troubles = `${failed === 0 ? "" : `, ${failed} failed`}${holderLost ? ", THE HOLDER LOST ITS LEASE" : ""}`;
+  return {
+    target: name,
+    what: `${waiters} waiters, ${processes} process${processes === 1 ? "" : "es"}`,
+    ours: `${waitingPerSecond.toFixed(0)} requests/s`,
+    baseline: `${comingPerSecond.toFixed(0)} /s while they came; in line ${inLine[0]}, then ${inLine[1]}${troubles}`,
+    n: Math.round((waitingPerSecond * crowd.windowMs) / 1000),
+  };
 }
 
 const ms = (summary: Summary): string => `${summary.p50.toFixed(2)} ms`;

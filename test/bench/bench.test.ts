@@ -6,8 +6,10 @@ import { pathToFileURL } from "node:url";
 import { openStore } from "@bucketlock/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { evaluate, type Turn } from "../../bench/contention.js";
-import { type BenchResult, goalsOf } from "../../bench/report.js";
+import { readOptions } from "../../bench/options.js";
+import { type BenchResult, goalsOf, table } from "../../bench/report.js";
 import { median, Pairs, percentile, ratio, summarize } from "../../bench/statistics.js";
+import { rates } from "../../bench/waiters.js";
 import { useWorkers } from "../processes.js";
 
 const start = useWorkers();
@@ -71,6 +73,14 @@ describe("contention", () => {
     expect(result.requestsPerAcquisition).toBe(5);
   });
 
+  test("requests that nobody counted are left out, not zero", () => {
+    const [first, second] = shares([
+      [turn(0), turn(60)],
+      [turn(30), turn(90)],
+    ]);
+    expect(evaluate([first!, { turns: second!.turns }], 20)).not.toHaveProperty("requestsPerAcquisition");
+  });
+
   test("two holders at once are no number but an error", () => {
     expect(() =>
       evaluate(
@@ -84,11 +94,70 @@ describe("contention", () => {
   });
 });
 
+test("waiters: requests a second while they come and while they wait, from three looks", () => {
+  const look = (atMs: number, requests: number, inLine: number, failed = 0) => ({
+    atMs,
+    count: { requests, inLine, failed },
+  });
+  expect(rates([look(1000, 5, 0), look(3000, 405, 90), look(5000, 505, 100, 2)])).toEqual({
+    comingPerSecond: 200,
+    waitingPerSecond: 50,
+    windowMs: 2000,
+    inLine: [90, 100],
+    failed: 2,
+  });
+});
+
+describe("the report", () => {
+  const contention = evaluate(
+    [0, 1].map((process) => ({
+      turns: [0, 1, 2].map((n) => {
+        const acquiredMs = (2 * n + process) * 38;
+        return { acquiredMs, leftMs: acquiredMs + 20, releasedMs: acquiredMs + 22 };
+      }),
+      requests: 9,
+    })),
+    20,
+  );
+  const result: BenchResult = {
+    node: "v20",
+    cpus: 2,
+    load: [0, 0],
+    seconds: 1,
+    targets: [
+      { name: "a", contention, conditional: { contention } },
+      { name: "b", conditional: { refused: "conditions are ignored" } },
+    ],
+    rivals: [{ name: "other", alone: summarize([1]), contention }],
+  };
+
+  test("each protocol has goals of its own, a refusal and others' locks have none", () => {
+    expect(goalsOf(result).map(({ target, what, limit, met }) => [target, what, limit, met])).toEqual([
+      ["a", "acquisitions per second", 25, true],
+      ["a", "hand-over p50, ms", 25, true],
+      ["a", "hand-over p99, ms", 120, true],
+      ["a, conditional", "acquisitions per second", 30, false],
+      ["a, conditional", "hand-over p50, ms", 15, false],
+      ["a, conditional", "hand-over p99, ms", 80, true],
+    ]);
+  });
+
+  test("a refusal is a row with its reason", () => {
+    expect(table(result).find((line) => line.startsWith("b"))).toMatch(/not safe here .*conditions are ignored/);
+  });
+});
+
+test("both protocols unless one is named", () => {
+  expect([...readOptions([]).protocols]).toEqual(["two-object", "conditional"]);
+  expect([...readOptions(["--protocol", "conditional"]).protocols]).toEqual(["conditional"]);
+});
+
 test("runs on a file store, prints JSON of the promised shape, leaves nothing", { timeout: 120_000 }, async () => {
   const url = `${pathToFileURL(dir).href}/store?create=1`;
   const json = join(dir, "bench.json");
-  // The import time needs the built packages; building them is another test's.
-  const program = start(bench, { args: ["--store", url, "--seconds", "1", "--skip", "imports", "--json", json] });
+  // The import time needs the built packages; building them is another test's. Crowds are too many processes for a test.
+  const skipped = ["imports", "waiters", "rivals"].flatMap((part) => ["--skip", part]);
+  const program = start(bench, { args: ["--store", url, "--seconds", "1", ...skipped, "--json", json] });
   expect(await program.exit(110_000), program.stderr).toEqual({ code: 0, signal: null });
   const result = JSON.parse(await readFile(json, "utf8")) as BenchResult & { goals: unknown };
   const summary = {
@@ -99,6 +168,14 @@ test("runs on a file store, prints JSON of the promised shape, leaves nothing", 
     max: expect.any(Number),
   };
   const compared = { ours: summary, raw: summary, ratio: expect.any(Number) };
+  const contended = {
+    processes: 4,
+    workMs: 20,
+    perSecond: expect.any(Number),
+    handOverMs: summary,
+    idleMs: summary,
+    requestsPerAcquisition: expect.any(Number),
+  };
   expect(result).toMatchObject({
     node: process.version,
     cpus: expect.any(Number),
@@ -107,13 +184,15 @@ test("runs on a file store, prints JSON of the promised shape, leaves nothing", 
       {
         name: "file store",
         locks: { acquire: compared, release: compared },
-        contention: {
-          processes: 4,
-          workMs: 20,
-          perSecond: expect.any(Number),
-          handOverMs: summary,
-          idleMs: summary,
-          requestsPerAcquisition: expect.any(Number),
+        contention: contended,
+        conditional: {
+          records: {
+            warm: compared,
+            underIfMatch: { raw: summary, ratio: expect.any(Number) },
+            // Warm: one write to acquire, one to release.
+            requestsPerAcquisition: 2,
+          },
+          contention: contended,
         },
       },
     ],
@@ -130,6 +209,7 @@ test.each([
   [["--endpoint", "http://127.0.0.1:9"], /go together/],
   [["--store", "s3://bucket"], /file:/],
   [["--skip", "everything"], /is none of/],
+  [["--protocol", "redis"], /two-object, conditional or both/],
   [["--fast"], /Unknown option '--fast'/],
 ] as const)("%j fails in one sentence", async (args, words) => {
   const program = start(bench, { args });

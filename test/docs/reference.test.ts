@@ -19,18 +19,25 @@ function sources(): string {
 }
 
 test("docs/errors.md has every code that is thrown", () => {
-  const thrown = new Set([...sources().matchAll(/\bcode: "([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"/g)].map((match) => match[1]!));
+  const thrown = new Set(
+    [...sources().matchAll(/\bcode: "([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"/g)].map((match) => match[1]!),
+  );
   for (const code of Object.keys(STORE_CODES)) thrown.add(code);
   expect(thrown.size).toBeGreaterThan(20);
   // A warning's code, not an error's.
   thrown.delete("BUCKETLOCK_LEAKED_LEASE");
-  const text = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map(page).join("\n");
+  const text = readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map(page)
+    .join("\n");
   expect([...thrown].filter((code) => !text.includes(`\`${code}\``))).toEqual([]);
 });
 
 test("docs/lock.md has every option of createLocks", () => {
   const settings = readFileSync(join(root, "packages/lock/src/settings.ts"), "utf8");
-  const options = [...settings.slice(0, settings.indexOf("export interface Settings")).matchAll(/^ {2}readonly (\w+)\?:/gm)].map((match) => match[1]!);
+  const options = [
+    ...settings.slice(0, settings.indexOf("export interface Settings")).matchAll(/^ {2}readonly (\w+)\?:/gm),
+  ].map((match) => match[1]!);
   expect(options.length).toBeGreaterThan(10);
   // The two components are for tests.
   const told = options.filter((option) => option !== "clock" && option !== "random");

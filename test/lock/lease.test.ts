@@ -117,7 +117,7 @@ describe("a lease", () => {
     expect(again.ticketId).toBe(first.ticketId);
     expect(again.isHeld).toBe(true);
     const door = await memory.head(`k.lock.${first.ticketId}-0`);
-    expect(door.found && door.metadata["renewal"]).toBe("1");
+    expect(door.found && door.metadata.renewal).toBe("1");
     await again.release();
     expect(await keysOf(memory)).toEqual([]);
   });

@@ -5,14 +5,14 @@
  */
 
 import { SeededRandom } from "@bucketlock/core/testing";
-import { createLocks, type Store } from "@bucketlock/lock";
+import { createLocks, type LocksOptions, type Store } from "@bucketlock/lock";
 import { expect } from "vitest";
 import type { Worker, WorkerOptions } from "../processes.js";
 import type { ContenderOrders, Line } from "./lines.js";
 import { type Story, showCounts, type Told, tellStory, troubles } from "./story.js";
 
 /** How long one configuration contends, in ms. */
-export const CAMPAIGN_MS = Number(process.env.BUCKETLOCK_CAMPAIGN_MS ?? 20_000);
+export const CAMPAIGN_MS = Number(process.env.BUCKETLOCK_CAMPAIGN_MS ?? 15_000);
 /** The campaign's own share of a test's limit: start, the last take-overs, the sweep. */
 export const AROUND_CAMPAIGN_MS = 90_000;
 
@@ -26,6 +26,8 @@ export interface Campaign {
   readonly name: string;
   /** Where each contender works: they take turns on the list. */
   readonly stores: readonly ContenderOrders["store"][];
+  /** Default: two-object. On a server `conditional` needs the bucket's probe: probed once, not by every contender. */
+  readonly locks?: Pick<LocksOptions, "protocol" | "probed">;
   readonly keys: readonly string[];
   readonly contenders: number;
   readonly durationMs: number;
@@ -33,6 +35,7 @@ export interface Campaign {
   readonly settleMs?: number;
   readonly sharedShare?: number;
   readonly impatientShare?: number;
+  readonly tokenShare?: number;
   /** One contender breaks others' live tickets. */
   readonly withCheat?: boolean;
   /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
@@ -63,6 +66,7 @@ export interface Outcome {
   readonly troubles: readonly string[];
   /** For a failure's message. */
   readonly why: string;
+  readonly locks: Pick<LocksOptions, "protocol" | "probed">;
 }
 
 /** Runs it; every contender that lived must have ended well. `expectSound` judges the rest. */
@@ -73,12 +77,14 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
     const n = all.length;
     const orders: ContenderOrders = {
       store: campaign.stores[n % campaign.stores.length]!,
+      ...campaign.locks,
       keys: campaign.keys,
       seed: random.uint32(),
       leaseMs: campaign.leaseMs,
       settleMs: campaign.settleMs ?? 0,
       sharedShare: campaign.sharedShare ?? 0.4,
       impatientShare: campaign.impatientShare ?? 0.3,
+      tokenShare: campaign.tokenShare ?? 0.3,
       cheats: campaign.withCheat === true && n === 0,
     };
     const worker = start(contender, { args: [JSON.stringify(orders)] });
@@ -88,6 +94,8 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
   await Promise.all(all.map(({ worker }) => worker.message<Line>((line) => line.event === "hello")));
 
   const blows = { kills: 0, stops: 0 };
+  // However the dice fall: the first to be hit are killed, until one of them held for certain.
+  let felled = false;
   const pending = new Set<Promise<void>>();
   const endMs = performance.now() + campaign.durationMs;
   let nextMs = performance.now() + campaign.blowEveryMs;
@@ -95,12 +103,13 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
     await sleep(PAUSE_MS);
     if (performance.now() < nextMs) continue;
     const victim = choose(all, random);
-    if (victim === undefined) continue;
+    if (victim === undefined || (!felled && !isHolding(victim.worker.messages as Line[]))) continue;
     nextMs = performance.now() + campaign.blowEveryMs * (0.5 + random.float());
-    if (random.float() < 0.4) {
+    if (!felled || random.float() < 0.4) {
       blows.kills++;
       victim.killed = true;
       await victim.worker.kill();
+      felled ||= isHolding(victim.worker.messages as Line[]);
       enlist();
     } else {
       blows.stops++;
@@ -128,7 +137,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
   const counts = { processes: all.length, ...blows, ...story.counts, requests: requestsOf(told) };
   console.log(`ring 5: ${campaign.name} (seed ${campaign.seed}): ${showCounts(counts)}`);
   const why = `seed ${campaign.seed}\n${story.timeLine}`;
-  return { story, counts, troubles: troubles(told, campaign.explained), why };
+  return { story, counts, troubles: troubles(told, campaign.explained), why, locks: campaign.locks ?? {} };
 }
 
 /** What holds for every campaign; the caller adds its floors, for an idle one proves nothing. */
@@ -176,18 +185,53 @@ function requestsOf(all: readonly Told[]): number {
 }
 
 /**
- * After the last contender: one exclusive lease of each lock, which outwaits whatever the killed left; then nothing may
- * be there. `store` is closed.
+ * After the last contender: one exclusive lease of each lock, which outwaits whatever the killed left and draws a token above
+ * all of theirs; then only what stays on purpose may be there, one object for each lock. Removes that too, so that a caller
+ * can see with its own eyes that nothing is left. `store` is closed.
  */
-export async function expectNothingLeft(store: Store, keys: readonly string[], leaseMs: number): Promise<void> {
-  const locks = createLocks(store, { leaseMs });
-  await Promise.all(keys.map((key) => locks.lock(key).run(() => {}, { waitMs: 60_000 })));
-  const left: string[] = [];
-  for await (const page of store.listVersions("")) {
-    left.push(...page.versions.map(({ key, isDeleteMarker }) => (isDeleteMarker ? `${key} (marker)` : key)));
+export async function expectNothingLeft(
+  store: Store,
+  keys: readonly string[],
+  leaseMs: number,
+  after?: Pick<Outcome, "locks" | "story">,
+): Promise<void> {
+  const locks = createLocks(store, { leaseMs, ...after?.locks });
+  try {
+    const kept = await Promise.all(
+      keys.map((key) =>
+        locks.lock(key).run(
+          async (lease) => {
+            const token = await lease.token();
+            expect(token, `the last token of '${key}'`).toBeGreaterThan(after?.story.tokens.get(key) ?? 0n);
+            return after?.locks.protocol === "conditional" ? `${key}.lock.record` : `${key}.lock.token.${token}`;
+          },
+          { waitMs: 60_000 },
+        ),
+      ),
+    );
+    expect((await everything(store)).map(nameOf).sort()).toEqual(kept.sort());
+    if (after?.locks.protocol === "conditional") {
+      for (const key of keys) {
+        const { holders, waiters } = await locks.lock(key).inspect();
+        expect({ key, holders, waiters }).toEqual({ key, holders: [], waiters: [] });
+        expect(await locks.lock(key).forget()).toBe(true);
+      }
+    } else {
+      await store.deleteMany(await everything(store));
+    }
+    expect((await everything(store)).map(nameOf)).toEqual([]);
+  } finally {
+    await locks.close();
   }
-  await locks.close();
-  expect(left).toEqual([]);
+}
+
+type Version = Awaited<ReturnType<typeof everything>>[number];
+const nameOf = ({ key, isDeleteMarker }: Version): string => (isDeleteMarker ? `${key} (marker)` : key);
+
+async function everything(store: Store) {
+  const all = [];
+  for await (const page of store.listVersions("")) all.push(...page.versions);
+  return all;
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -25,6 +25,7 @@ const marginMs = orders.leaseMs / 10;
 const PATIENCE_MS = 15_000;
 const BEAT_MS = 20;
 
+const label = `contender ${process.pid}`;
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const between = (low: number, high: number) => low + random.float() * (high - low);
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -51,6 +52,8 @@ setInterval(() => {
 // -- The store, with an eye on it ---------------------------------------------------------------------------------------
 let requests = 0;
 const OBJECT = /\.lock\.([^-]+)-([01])$/;
+const RECORD = ".lock.record";
+/** Tickets whose place is told, or never will be. */
 const opened = new Set<string>();
 
 function open(): Store {
@@ -63,9 +66,44 @@ function open(): Store {
   return openS3Session({ ...store, credentials: store, onEvent: () => requests++ }).store();
 }
 
+interface RecordText {
+  readonly holders: readonly { readonly id: string; readonly label: string }[];
+  readonly queue: RecordText["holders"];
+}
+
+/** Our tickets in the text of a record. */
+function ownIn(text: string): string[] {
+  const { holders, queue } = JSON.parse(text) as RecordText;
+  return [...holders, ...queue].filter((one) => one.label === label).map((one) => one.id);
+}
+
+/**
+ * A ticket's place in the record is the write that brings it in. One that landed unseen (no answer, or a proxy's second try
+ * refused) shows in the read that follows, and is left out of the order: when it landed nobody knows.
+ */
+async function putRecord(body: string, put: () => ReturnType<Store["put"]>): ReturnType<Store["put"]> {
+  const fresh = ownIn(body).filter((ticket) => !opened.has(ticket));
+  // Each try anew: the ones before it were refused.
+  for (const ticket of fresh) tell({ event: "door", ticket, at: now() });
+  const answer = await put();
+  if (answer.outcome !== "stored") return answer;
+  for (const ticket of fresh) {
+    opened.add(ticket);
+    tell({ event: "place", ticket, at: now() });
+  }
+  return answer;
+}
+
 /** Tells when a ticket's place is drawn: only a store knows. */
 function watched(store: Store): Store {
+  const get: Store["get"] = async (key, options) => {
+    const answer = await store.get(key, options);
+    if (key.endsWith(RECORD) && answer.found && answer.unchanged !== true)
+      for (const ticket of ownIn(new TextDecoder().decode(answer.body))) opened.add(ticket);
+    return answer;
+  };
   const put: Store["put"] = async (key, body, options) => {
+    if (key.endsWith(RECORD)) return putRecord(String(body), () => store.put(key, body, options));
     const [, ticket, part] = OBJECT.exec(key) ?? [];
     if (ticket !== undefined && part === "0" && !opened.has(ticket)) {
       opened.add(ticket);
@@ -79,6 +117,7 @@ function watched(store: Store): Store {
   return new Proxy(store, {
     get(target, name) {
       if (name === "put") return put;
+      if (name === "get") return get;
       const value = Reflect.get(target, name, target) as unknown;
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -120,6 +159,8 @@ async function hold(lease: Lease): Promise<void> {
   tell({ event: "got", key: lease.key, mode: lease.mode, ticket, at, until: untilOf(lease) });
   try {
     // Now and then longer than a lease: only renewals carry it.
+    if (random.float() < orders.tokenShare)
+      tell({ event: "token", ticket, token: String(await lease.token()), at: now() });
     const endMs = now() + (random.float() < 0.05 ? orders.leaseMs * between(1, 1.6) : between(2, 60));
     while (now() < endMs && !lease.signal.aborted && !stopping.signal.aborted) {
       const touched = now();
@@ -182,6 +223,9 @@ function troubleOf(where: string, error: unknown): Line {
 // -- From hello to bye ----------------------------------------------------------------------------------------------
 const store = open();
 const locks = createLocks(watched(store), {
+  label,
+  protocol: orders.protocol ?? "two-object",
+  ...(orders.probed === undefined ? {} : { probed: orders.probed }),
   leaseMs: orders.leaseMs,
   marginMs,
   settleMs: orders.settleMs,

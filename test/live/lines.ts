@@ -2,16 +2,19 @@
  * What a contender tells, line by line: the words shared by the worker that writes them and the campaign that reads them.
  * All instants are ms of CLOCK_MONOTONIC, which every process of one host shares. Decides nothing.
  */
+import type { ProbeReport } from "@bucketlock/core";
 import type { Mode } from "@bucketlock/lock";
+
+export type Protocol = "two-object" | "conditional";
 
 export type How = "acquire" | "shortWait" | "abort" | "try";
 
 export type Line =
   | { readonly event: "hello" }
   | { readonly event: "ask"; readonly key: string; readonly mode: Mode; readonly how: How; readonly at: number }
-  /** The PUT of `-0` is about to be sent for the first time. */
+  /** The PUT of `-0` is about to be sent for the first time, or the next try to write the ticket into the record. */
   | { readonly event: "door"; readonly ticket: string; readonly at: number }
-  /** The PUT of `-1` was answered: stored. */
+  /** The PUT of `-1`, or the one that wrote the ticket into the record, was answered: stored. */
   | { readonly event: "place"; readonly ticket: string; readonly at: number }
   /** `until`: the end of the lease, its margin included, as the holder knows it now. Never later than the truth. */
   | {
@@ -24,6 +27,8 @@ export type Line =
       readonly until?: number;
     }
   | { readonly event: "renewed"; readonly ticket: string; readonly at: number; readonly until: number }
+  /** The fencing token, in digits. */
+  | { readonly event: "token"; readonly ticket: string; readonly token: string; readonly at: number }
   /** `throwIfLost` did not throw, and was called after `at`. */
   | { readonly event: "touch"; readonly ticket: string; readonly at: number }
   /** `ranAt`: the last instant at which the process certainly ran and had not told yet. */
@@ -63,6 +68,10 @@ export interface ContenderOrders {
         readonly applicationKeyId: string;
         readonly applicationKey: string;
       };
+  /** Default: two-object. */
+  readonly protocol?: Protocol | undefined;
+  /** For conditional on a server: the bucket's probe, so that not every contender probes again. */
+  readonly probed?: ProbeReport | undefined;
   readonly keys: readonly string[];
   readonly seed: number;
   readonly leaseMs: number;
@@ -71,6 +80,8 @@ export interface ContenderOrders {
   readonly sharedShare: number;
   /** 0 to 1: how many attempts may be aborted, cut short or only tried. The rest wait patiently. */
   readonly impatientShare: number;
+  /** 0 to 1: how many leases are asked for their fencing token. */
+  readonly tokenShare: number;
   /** Breaks others' live tickets: what the judge must notice. */
   readonly cheats: boolean;
 }

@@ -1,5 +1,6 @@
 /**
- * What the contenders told, as a history that can be judged: leases with their beginning and end, places in line, counts.
+ * What the contenders told, as a history that can be judged: leases with their beginning and end, places in line, fencing
+ * tokens, counts.
  * The judging itself is the published checker's. Pure.
  *
  * Never false: an end that a process could not tell any more is the last one it did tell, so an interval is only ever too
@@ -24,10 +25,16 @@ interface Lease {
   readonly hold: Hold;
   /** The last end that its holder knew: before it, nobody may take it over. */
   readonly untilMs: number;
+  /** False: killed, or told that it is lost. */
+  readonly released: boolean;
+  /** Where it was asked for. */
+  readonly token: bigint | undefined;
 }
 
 export interface Story {
   readonly holds: readonly Hold[];
+  /** The highest fencing token told, by key. */
+  readonly tokens: ReadonlyMap<string, bigint>;
   readonly counts: Readonly<Record<string, number>>;
   /** Empty: nothing forbidden happened. */
   readonly findings: readonly string[];
@@ -49,10 +56,12 @@ export function tellStory(all: readonly Told[]): Story {
   const orderToleranceMs = Math.max(0, ...placed.map((hold) => spans.get(hold.ticketId!)!.tookMs));
   const violations = checkHistory(holds, { orderToleranceMs });
   const findings = [...violations.map(({ rule, message }) => `${rule}: ${message}`), ...wrongTakeOvers(all, leases)];
+  findings.push(...wrongTokens(leases));
   const lines = all.flatMap((told) => told.lines);
   const count = (event: Line["event"]) => lines.filter((line) => line.event === event).length;
   return {
     holds,
+    tokens: highestTokens(leases),
     counts: {
       attempts: count("ask"),
       acquisitions: count("got"),
@@ -64,6 +73,8 @@ export function tellStory(all: readonly Told[]): Story {
       gaveUp: count("gaveUp"),
       withdrawals: count("withdrew"),
       takeOvers: count("tookOver"),
+      outlived: leases.filter((lease) => !lease.released && isFollowed(lease, leases)).length,
+      tokens: count("token"),
       losses: count("lost"),
       troubles: count("trouble"),
     },
@@ -98,9 +109,11 @@ function leasesOf({ actor, lines, killed }: Told): Lease[] {
     let endMs = Number.POSITIVE_INFINITY;
     let toldLostMs: number | undefined;
     let released = false;
+    let token: bigint | undefined;
     for (const line of own) {
       if (line.event === "renewed") untilMs = Math.max(untilMs, line.until);
       // Seen to be held: stronger than any arithmetic.
+      if (line.event === "token") token = BigInt(line.token);
       if (line.event === "touch") touchedMs = Math.max(touchedMs, line.at);
       if (line.event === "ending" || line.event === "lost") endMs = Math.min(endMs, line.at);
       if (line.event === "ending") released = toldLostMs === undefined;
@@ -110,7 +123,7 @@ function leasesOf({ actor, lines, killed }: Told): Lease[] {
     if (endMs === Number.POSITIVE_INFINITY && !killed) toldLostMs = Number.POSITIVE_INFINITY;
     const toMs = Math.max(got.at, touchedMs, Math.min(endMs, untilMs));
     const hold = { actor, key: got.key, mode: got.mode, fromMs: got.at, toMs, toldLostMs, ticketId: got.ticket };
-    return [{ hold, untilMs: Math.min(endMs, untilMs) }];
+    return [{ hold, untilMs: Math.min(endMs, untilMs), released, token }];
   });
 }
 
@@ -149,6 +162,41 @@ function wrongTakeOvers(all: readonly Told[], leases: readonly Lease[]): string[
       return [`take-over: ${actor} took over ${line.victim} ${Math.round(victim.untilMs - line.at)} ms before its end`];
     }),
   );
+}
+
+const conflict = (one: Hold, other: Hold): boolean =>
+  one.key === other.key && (one.mode === "exclusive" || other.mode === "exclusive");
+
+/**
+ * Tokens rise strictly from holder to holder in conflict. Stopped between the claim and telling it: when it held, if it did, is
+ * not known, and nothing is said of it.
+ */
+function wrongTokens(leases: readonly Lease[]): string[] {
+  const drawn = leases
+    .filter((lease) => lease.token !== undefined && lease.untilMs > lease.hold.fromMs)
+    .sort((a, b) => a.hold.fromMs - b.hold.fromMs);
+  return drawn.flatMap((later, at) =>
+    drawn
+      .slice(0, at)
+      .filter((earlier) => conflict(earlier.hold, later.hold) && earlier.token! >= later.token!)
+      .map(
+        (earlier) =>
+          `token: ${later.hold.actor} (${later.hold.ticketId}) got ${later.token} on '${later.hold.key}' after ` +
+          `${earlier.hold.actor} (${earlier.hold.ticketId}) had ${earlier.token}`,
+      ),
+  );
+}
+
+function highestTokens(leases: readonly Lease[]): Map<string, bigint> {
+  const highest = new Map<string, bigint>();
+  for (const { token, hold } of leases)
+    if (token !== undefined && token > (highest.get(hold.key) ?? 0n)) highest.set(hold.key, token);
+  return highest;
+}
+
+/** Another held what this one never gave back. */
+function isFollowed({ hold }: Lease, leases: readonly Lease[]): boolean {
+  return leases.some((other) => conflict(hold, other.hold) && other.hold.fromMs > hold.fromMs);
 }
 
 function mostAtOnce(holds: readonly Hold[]): number {

@@ -1,4 +1,4 @@
-/** The lock conformance suite on stores that need nothing: in memory under virtual time, with and without versions. */
+/** The lock conformance suite, by either protocol, on memory stores under virtual time, with and without versions. */
 import { createMemoryStore } from "@bucketlock/core";
 import { ManualClock } from "@bucketlock/core/testing";
 import { lockConformance } from "@bucketlock/lock/testing";
@@ -10,20 +10,23 @@ const stores = [
   { name: "memory store that keeps versions", options: { versions: true } },
 ];
 
-for (const { name, options } of stores) {
-  lockConformance(
-    { describe, it },
-    {
-      name: `two-object on ${name}`,
-      open: () => {
-        const clock = new ManualClock();
-        return {
-          store: createMemoryStore({ ...options, clock }),
-          prefix: "some/where/",
-          clock,
-          drive: (promise) => clock.settle(promise),
-        };
+for (const protocol of ["two-object", "conditional"] as const) {
+  for (const { name, options } of stores) {
+    lockConformance(
+      { describe, it },
+      {
+        name: `${protocol} on ${name}`,
+        locksOptions: { protocol },
+        open: () => {
+          const clock = new ManualClock();
+          return {
+            store: createMemoryStore({ ...options, clock }),
+            prefix: "some/where/",
+            clock,
+            drive: (promise) => clock.settle(promise),
+          };
+        },
       },
-    },
-  );
+    );
+  }
 }

@@ -16,6 +16,8 @@ export interface LocksUnderTest {
   readonly store: Store;
   /** The suite writes only keys that start with it; nothing else may be there. Default: none, the whole store. */
   readonly prefix?: string | undefined;
+  /** Over those of the suite: what only the opening knows, such as the report of a probe of this bucket. */
+  readonly locksOptions?: LocksOptions | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
   /** Moves a clock that does not move by itself until the promise settles (`ManualClock.settle`). Default: just waits. */
@@ -50,8 +52,9 @@ export function lockConformance(runner: ConformanceRunner, options: LockConforma
     runner.skip ?? ((name: string, reason: string) => it.skip(`${name} (skipped: ${reason})`, async () => {}));
 
   const inRoom = async (run: (room: Room) => Promise<void>): Promise<void> => {
-    const { store, prefix = "", clock = systemClock, drive = (promise) => promise, cleanup } = await options.open();
-    const room = new Room(store, prefix, locksOptions, clock, leaseMs);
+    const opened = await options.open();
+    const { store, prefix = "", clock = systemClock, drive = (promise) => promise, cleanup } = opened;
+    const room = new Room(store, prefix, { ...locksOptions, ...opened.locksOptions }, clock, leaseMs);
     const test = async () => {
       assert.deepEqual(await room.left(), [], "the prefix must be empty before a test");
       try {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { type BucketlockError, type Clock, BucketlockError as Failure, type Store, StoreError } from "@bucketlock/core";
 import { FaultyStore } from "@bucketlock/core/testing";
+import { decode, recordKey } from "../../conditional/record.js";
 import type { LockEvent } from "../../events.js";
 import { createLocks, type Locks } from "../../locks.js";
 import type { LocksOptions } from "../../settings.js";
@@ -12,8 +13,10 @@ import type { LocksOptions } from "../../settings.js";
 /** What can be left out, with the reason in words. */
 export type LockTopic = "resume" | "break" | "inspect";
 
-/** What a protocol keeps on purpose after a release: the conditional protocol's record, and fencing markers. */
-const KEPT = /\.lock\.(record|token\.\d+)$/;
+/** What the two-object protocol keeps on purpose after a release. */
+const MARKER = /\.lock\.token\.\d+$/;
+
+const isRecord = (key: string): boolean => key.endsWith(recordKey(""));
 
 export class Room {
   readonly #store: Store;
@@ -69,11 +72,23 @@ export class Room {
     return { locks: this.locks({ onEvent }), inLine };
   }
 
-  /** Lock objects that exist now. */
+  /** What stands in somebody's way now: lock objects, and the tickets in records, which themselves stay on purpose. */
   async left(): Promise<string[]> {
     const keys: string[] = [];
     for await (const page of this.#store.list(this.#prefix)) keys.push(...page.objects.map((object) => object.key));
-    return keys.filter((key) => !KEPT.test(key));
+    const left: string[] = [];
+    for (const key of keys) {
+      if (isRecord(key)) left.push(...(await this.#tickets(key)));
+      else if (!MARKER.test(key)) left.push(key);
+    }
+    return left;
+  }
+
+  async #tickets(key: string): Promise<string[]> {
+    const answer = await this.#store.get(key);
+    if (!answer.found || answer.unchanged === true) return [];
+    const { holders, queue } = decode(key, new TextDecoder().decode(answer.body));
+    return [...holders, ...queue].map((entry) => `${key}: ${entry.id}`);
   }
 
   /** Aborts within that, or the test fails. */

@@ -2,6 +2,7 @@
  * `createLocks`: the way in. Binds a store and settings, hands out locks, and ends everything it started.
  * Starts nothing: no timer, socket or listener exists before the first acquire, and none after `close`.
  */
+import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
 import { Gate } from "./conditional/gate.js";
@@ -44,6 +45,8 @@ export class Locks {
     this.#store = store;
     this.#settings = settings;
     this.#mutation = mutation;
+    // Every waiter listens to it; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, this.#closing.signal);
     this.#gate = new Gate(store, settings, this.#closing.signal, (underway) => this.#watch(underway));
   }
 

@@ -1,11 +1,12 @@
 /**
  * The probe on the real servers: what each is known to do (docs/stores.md) must be found out, on buckets with versions and
- * without, and nothing of it may stay. Its reports are printed: they are what the documents' table is made of.
+ * without, and nothing of it may stay. Its reports are printed, and the document's table is compared with them.
  */
 import { type ProbeReport, renderProbe, type S3Session } from "@bucketlock/core";
 import { createLocks } from "@bucketlock/lock";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Signer } from "../../packages/core/src/sigv4.js";
+import { expectRow } from "../core/probe/row.js";
 import { onServer } from "../servers/on-server.js";
 import type { ServerFacts } from "../servers/server.js";
 import { useBucket } from "./buckets.js";
@@ -19,6 +20,7 @@ async function probed(name: string, session: S3Session): Promise<ProbeReport> {
   console.log(`probe of ${name}\n${renderProbe(report)}`);
   expect(report.left).toEqual([]);
   await expectNothingLeft(session);
+  expectRow(name, report);
   // What every one of these servers does.
   expect(why(report, "two-object")).toEqual([]);
   expect(Object.values(report.rights).every((right) => right === "allowed")).toBe(true);
@@ -68,7 +70,7 @@ onServer("rgw", (server) => {
   describe("without versions", () => {
     const { session } = useBucket(server, "probe");
     it("is fit for both protocols once ETags go without their quotes", async () => {
-      const report = await probed("RGW", session());
+      const report = await probed("Ceph RGW", session());
       expect(why(report)).toEqual([]);
       expect(report.conditions).toMatchObject({ ifMatch: "bareOnly", onDelete: "ignored", races: oneWinner });
       expect(report.changes.map(({ code }) => code)).toEqual(["OPEN_WITH_BARE_IF_MATCH"]);
@@ -100,7 +102,7 @@ onServer("rgw", (server) => {
     const { bucket, session } = useBucket(server, "probe-versions");
     beforeAll(() => keepVersions(server, bucket));
     it("silently ignores conditions: refused, with the reason", async () => {
-      const report = await probed("RGW with versions", session());
+      const report = await probed("Ceph RGW with versions", session());
       // A create passes whatever is there; a replace never does, in no form.
       expect(why(report)).toEqual(["CONDITIONS_IGNORED_WITH_VERSIONS", "REPLACE_FAILS"]);
       expect(report.versions).toBe("kept");

@@ -64,4 +64,31 @@ describe("a story", () => {
     expect(findings(told("a", [got("A", 0, 2000)], true), told("b", [early]))).toEqual(["take-over"]);
     expect(findings(told("a", [got("A", 0, 2000)], true), told("b", [late]))).toEqual([]);
   });
+
+  it("of tokens that do not rise is wrong, except between readers and where who held when is not known", () => {
+    const token = (ticket: string, token: string, at: number): Line => ({ event: "token", ticket, token, at });
+    const a = told("a", [got("A", 0, 2000), token("A", "7", 10), ending("A", 100)]);
+    const after = (value: string) => told("b", [got("B", 200, 2200), token("B", value, 210), ending("B", 300)]);
+    expect(findings(a, after("8"))).toEqual([]);
+    expect(findings(a, after("7"))).toEqual(["token"]);
+    expect(findings(a, after("6"))).toEqual(["token"]);
+    expect(tellStory([a, after("8")]).tokens).toEqual(new Map([["k", 8n]]));
+    // Stopped between its claim and telling it: held before a did, if ever.
+    const late = told("c", [got("C", 400, 400), token("C", "5", 401), ending("C", 402)]);
+    expect(findings(a, late)).toEqual([]);
+    const reader = (ticket: string, at: number): Line => ({
+      ...{ event: "got", key: "k", mode: "shared", ticket, at, until: at + 2000 },
+    });
+    const readers = ["D", "E"].map((ticket, n) =>
+      told(ticket, [reader(ticket, 500 + n), token(ticket, "9", 510), ending(ticket, 600)]),
+    );
+    expect(findings(a, ...readers)).toEqual([]);
+  });
+
+  it("counts who was outlived: another held what it never gave back", () => {
+    const killed = told("a", [got("A", 0, 2000)], true);
+    const outlived = (...all: Told[]) => tellStory(all).counts.outlived;
+    expect(outlived(killed)).toBe(0);
+    expect(outlived(killed, told("b", [got("B", 2001, 5000), ending("B", 2700)]))).toBe(1);
+  });
 });

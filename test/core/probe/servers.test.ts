@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { openS3Session, type ProbeReport, probe, type S3Session } from "@bucketlock/core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type EmulatorOptions, S3Emulator } from "../../emulators/s3/emulator.js";
+import { expectRow } from "./row.js";
 
 const small = { races: 3, listings: 10 };
 const codes = (findings: readonly { code: string }[]) => findings.map(({ code }) => code);
@@ -158,6 +159,7 @@ describe("s3rver", () => {
 
   test("is found out: 200 to everything", async () => {
     const report = await session.probe(small);
+    expectRow("s3rver (an npm fake)", report);
     expect(why(report)).toContain("CONDITIONS_IGNORED");
     expect(report.protocols.conditional.safe).toBe(false);
     expect(report.left).toEqual([]);

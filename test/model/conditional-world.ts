@@ -6,7 +6,8 @@
  * moment. From then on a holder is lost, an answer or an unclear write is late, and its entry may be seen dead; a write of
  * its own that lands makes the entry fresh again. An entry that was granted and not claimed may be seen dead by the impatient
  * at any time. The dead, and those who are done, may be seen dead at once. Which of them a read shows dead is the
- * adversary's choice every time: that is more than the two real rules (watching, the store's clock) can do.
+ * adversary's choice every time: that is more than the two real rules (watching, the store's clock) can do. It takes for
+ * granted that a watcher never takes two writes of an entry for one: marks are unique (conditional.test.ts, "marks").
  *
  * A read, a decision and the sending of a write are separate steps of a real contender, but a read and its decision are one
  * here: between them nobody can see the difference. A write that stays under way lands later, or never, if its condition

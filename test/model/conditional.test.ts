@@ -3,6 +3,8 @@
  * other protocol, and the machine with one rule less, which must be caught. BUCKETLOCK_EXPLORER=full adds the long scenes.
  */
 import { afterAll, describe, expect, test } from "vitest";
+import { ALL_RULES, type Answer, type Line, start, step } from "../../packages/lock/src/conditional/machine.js";
+import { EMPTY } from "../../packages/lock/src/conditional/record.js";
 import type { RecordScene } from "./conditional-scene.js";
 import { RECORD_MUTANTS, RECORD_SCENES } from "./conditional-scenes.js";
 import { RecordWorld } from "./conditional-world.js";
@@ -39,6 +41,40 @@ describe("every interleaving", () => {
       expect(explored.states).toBeGreaterThan(floor);
     });
   }
+});
+
+describe("marks", () => {
+  test("a ticket that was taken out and came in again is not as old as it was then", () => {
+    const facts = (nowMs: number) => ({ nowMs, serverNowMs: undefined });
+    const holder = { id: "h", mode: "exclusive", label: "l", leaseMs: 1000, renewals: 0, atMs: undefined } as const;
+    const seen = (token: bigint, sentAtMs: number): Answer => {
+      const holders = [{ ...holder, token, granted: false }];
+      const record = { ...EMPTY, confirmed: true, token, holders, writeId: `w${token}` };
+      const found = { record, etag: `e${token}`, lastModifiedMs: undefined };
+      return { of: "read", found, serverTimeMs: undefined, sentAtMs };
+    };
+    const line: Line = {
+      mode: "exclusive",
+      label: "l",
+      leaseMs: 1000,
+      marginMs: 100,
+      clockSkewMs: 1000,
+      pollMinMs: 20,
+      pollMaxMs: 1000,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      rules: ALL_RULES,
+    };
+    const drawn = step(line, start(0, undefined).state, { of: "draw", id: "me" }, facts(0));
+    const joining = step(line, drawn.state, seen(1n, 0), facts(0));
+    const refused = { of: "write", outcome: "conflict", writeId: "x", sentAtMs: 0 } as const;
+    const again = step(line, joining.state, refused, facts(2000));
+    const holders = (token: bigint) => {
+      const { request } = step(line, again.state, seen(token, 2000), facts(2000));
+      return request.do === "write" ? request.content.holders.map((one) => one.id) : [];
+    };
+    expect(holders(1n)).toEqual(["me"]);
+    expect(holders(2n)).toEqual(["h"]);
+  });
 });
 
 describe("without one rule", () => {

@@ -32,7 +32,8 @@ export function watch(
 ): Record<string, Sighting> {
   const watched: Record<string, Sighting> = {};
   for (const one of record.holders) {
-    const mark = `${one.renewals} ${one.granted}`;
+    // With the token: a ticket that was taken out and came in again must not look as old as it was then.
+    const mark = `${one.token} ${one.renewals} ${one.granted}`;
     const earlier = before[one.id];
     watched[one.id] = earlier?.mark === mark ? earlier : { mark, sinceMs: nowMs };
   }

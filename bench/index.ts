@@ -40,6 +40,11 @@ async function main(args: readonly string[]): Promise<void> {
   for await (const target of targets(options, say)) {
     try {
       results.push(await measure(target, options, results.length === 0, say));
+    } catch (error) {
+      // What the other servers say must not be lost with it.
+      if (options.endpoint !== undefined || options.store !== undefined) throw error;
+      say(`${target.name} could not be measured`);
+      process.exitCode = explain(error);
     } finally {
       await target.stop();
     }

@@ -84,7 +84,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
       settleMs: campaign.settleMs ?? 0,
       sharedShare: campaign.sharedShare ?? 0.4,
       impatientShare: campaign.impatientShare ?? 0.3,
-      tokenShare: campaign.tokenShare ?? 0.3,
+      tokenShare: campaign.tokenShare ?? 0.6,
       cheats: campaign.withCheat === true && n === 0,
     };
     const worker = start(contender, { args: [JSON.stringify(orders)] });

@@ -35,7 +35,7 @@ export function sweeps(left: LockRecord): string | undefined {
   let nowMs = 0;
   let { state, request } = start(nowMs, undefined);
   for (let steps = 0; steps < STEPS_MAX; steps++) {
-    const facts = { nowMs, serverNowMs: undefined };
+    const facts = { nowMs, steadyMs: nowMs, serverNowMs: undefined };
     const stored: Stored = { record, etag: `e${version}`, lastModifiedMs: undefined };
     switch (request.do) {
       case "draw":

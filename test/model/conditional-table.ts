@@ -57,7 +57,7 @@ export interface Next {
 
 const NOW_MS = 1_000_000;
 const OLD_MS = NOW_MS - LEASE_MS;
-const FACTS = { nowMs: NOW_MS, serverNowMs: undefined };
+const FACTS = { nowMs: NOW_MS, steadyMs: NOW_MS, serverNowMs: undefined };
 
 export class RecordTable {
   readonly locals: Local[] = [];

@@ -45,7 +45,7 @@ describe("every interleaving", () => {
 
 describe("marks", () => {
   test("a ticket that was taken out and came in again is not as old as it was then", () => {
-    const facts = (nowMs: number) => ({ nowMs, serverNowMs: undefined });
+    const facts = (nowMs: number) => ({ nowMs, steadyMs: nowMs, serverNowMs: undefined });
     const holder = { id: "h", mode: "exclusive", label: "l", leaseMs: 1000, renewals: 0, atMs: undefined } as const;
     const seen = (token: bigint, sentAtMs: number): Answer => {
       const holders = [{ ...holder, token, granted: false }];

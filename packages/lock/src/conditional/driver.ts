@@ -50,6 +50,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
     signal: attempt.signal,
     patienceUntilMs: line.deadlineMs,
+    steadyMs: () => steady.nowMs(),
     timeoutMs: settings.requestTimeoutMs,
     draw: () => {
       id = ticketId(drawUlid(undefined, clock.wallMs(), settings.random), mode, leaseMs);
@@ -68,9 +69,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     case "held": {
       const ticket = new RecordTicket(hands, line, id, verdict.token);
       const emit = (facts: EventFacts) => attempt.emit(id, facts);
-      // The keeper's clock counts what the monotonic one misses; nothing was missed before it began.
-      const sentAtMs = verdict.sentAtMs + (steady.nowMs() - clock.monotonicMs());
-      const keeper = new Keeper(ticket, settings, steady, sentAtMs, 0, emit, attempt.validityRules);
+      const keeper = new Keeper(ticket, settings, steady, verdict.sentAtMs, 0, emit, attempt.validityRules);
       keeper.start();
       return { ticket, keeper, marker: undefined, waitedMs: clock.monotonicMs() - startedMs, requests };
     }

@@ -70,6 +70,7 @@ async function remove(hands: Hands, line: Line, id: string, call: CallOptions & 
     first: startLeave(line, id, hands.memory.get(hands.key), false),
     signal: call.signal,
     patienceUntilMs: nowMs + call.timeoutMs,
+    steadyMs: () => hands.settings.clock.monotonicMs(),
     timeoutMs: call.timeoutMs,
   });
 }

@@ -118,8 +118,10 @@ export type Answer =
   | { readonly of: "sleep" };
 
 export interface Facts {
-  /** Monotonic, in ms. */
+  /** Monotonic, in ms: by it others are watched, and the wait ends. */
   readonly nowMs: number;
+  /** The same with the time that the monotonic clock missed: by it our own lease is judged, and the sending of our writes. */
+  readonly steadyMs: number;
   /** The store's time as far as it is known, epoch ms. */
   readonly serverNowMs: number | undefined;
 }
@@ -313,7 +315,7 @@ function decide(line: Line, state: State, facts: Facts): Step {
   if (place === "holder") {
     const { token } = entryOf(content, state.id)!;
     if (!line.rules.claimGranted && dead.length === 0)
-      return over(state, { is: "held", token: token!, sentAtMs: facts.nowMs, stored: state.stored! });
+      return over(state, { is: "held", token: token!, sentAtMs: facts.steadyMs, stored: state.stored! });
     return write(state, touch(content, state.id, facts.serverNowMs));
   }
   if (place === "waiter") return dead.length > 0 ? write(state, content) : wait(line, state, facts);
@@ -415,7 +417,7 @@ function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): 
     return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
   if (one === undefined) return decide(line, state, facts);
   if (one.token === undefined) return wait(line, state, facts);
-  const late = line.rules.validAtClaim && facts.nowMs - sentAtMs >= line.leaseMs - line.marginMs;
+  const late = line.rules.validAtClaim && facts.steadyMs - sentAtMs >= line.leaseMs - line.marginMs;
   // Somebody with the other protocol came, drew a token and went between our look and our write.
   const low = one.token <= state.marker;
   if (late || low) return write(state, touch(raise(stored.record, state.marker), state.id, facts.serverNowMs));

@@ -54,6 +54,8 @@ export interface Drive {
   readonly signal?: AbortSignal | undefined;
   /** Passing faults of the store are waited out until then, on the monotonic clock. */
   readonly patienceUntilMs: number;
+  /** The clock of our own lease: it counts what the monotonic one misses while the machine sleeps. */
+  readonly steadyMs: () => number;
   /** Limit for one request, in ms. */
   readonly timeoutMs: number;
   /** Draws the id of a new ticket. */
@@ -72,8 +74,10 @@ export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
       given.signal?.throwIfAborted();
       if (request.do === "verdict") return request.verdict;
       const answer = await patiently(hands, given, request);
-      const serverNowMs = given.line.rules.storeClock ? memory.serverTimeMs : settings.clock.wallMs();
-      const facts: Facts = { nowMs: settings.clock.monotonicMs(), serverNowMs };
+      const serverMs = given.line.rules.storeClock ? memory.serverTimeMs : settings.clock.wallMs();
+      // It is written into the record, which takes whole numbers only.
+      const serverNowMs = serverMs === undefined ? undefined : Math.floor(serverMs);
+      const facts: Facts = { nowMs: settings.clock.monotonicMs(), steadyMs: given.steadyMs(), serverNowMs };
       const before = state.stored;
       ({ state, request } = step(given.line, state, answer, facts));
       // Only what is news: a waiter that wakes must not put its old record over what another of us has seen since.
@@ -143,7 +147,7 @@ async function perform(hands: Hands, given: Drive, request: Exclude<Request, { d
     case "read":
       return read(hands, request.etag, call, sentAtMs);
     case "write":
-      return write(hands, request, call, sentAtMs);
+      return write(hands, request, call, given.steadyMs());
     case "scan":
       return scan(hands, call);
     case "sleep":

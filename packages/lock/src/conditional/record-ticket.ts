@@ -41,19 +41,18 @@ export class RecordTicket implements HeldTicket {
     if (!call.mayWrite()) return { is: "stopped" };
     const { memory, settings } = this.#hands;
     const nowMs = settings.clock.monotonicMs();
-    const facts: Facts = { nowMs, serverNowMs: memory.serverTimeMs };
-    const skewMs = call.nowMs() - nowMs;
+    const facts: Facts = { nowMs, steadyMs: call.nowMs(), serverNowMs: memory.serverTimeMs };
     const first = startRenewal(this.#line, this.id, facts, memory.get(this.key));
     // No signal: a conditional write that is cut off has an outcome nobody knows; the limit ends it soon enough.
     const verdict = await drive(this.#hands, {
       line: this.#line,
       first,
       patienceUntilMs: nowMs,
+      steadyMs: () => call.nowMs(),
       timeoutMs: call.limit().timeoutMs,
     });
     if (verdict.is === "gone") return { is: "gone" };
-    // The keeper's clock runs ahead of the monotonic one by the time that passed unseen so far.
-    if (verdict.is === "renewed") return { is: "renewed", sentAtMs: verdict.sentAtMs + skewMs };
+    if (verdict.is === "renewed") return { is: "renewed", sentAtMs: verdict.sentAtMs };
     throw new Error(`bug: a renewal ended with '${verdict.is}'`);
   }
 
@@ -74,6 +73,7 @@ export class RecordTicket implements HeldTicket {
       first,
       signal: options.signal,
       patienceUntilMs,
+      steadyMs: () => settings.clock.monotonicMs(),
       timeoutMs,
     });
     if (verdict.is !== "left") throw new Error(`bug: a release ended with '${verdict.is}'`);

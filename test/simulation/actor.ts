@@ -43,6 +43,7 @@ export class Actor {
     this.locks = createLocksWith(
       client,
       {
+        protocol: plan.protocol,
         leaseMs: this.#leaseMs,
         clock: host,
         random: world.random,
@@ -114,6 +115,7 @@ export class Actor {
   async #hold(lease: Lease): Promise<void> {
     const { world, abandoned, records } = this.#c;
     const { random } = world;
+    await this.#drawToken(lease);
     const endMs = this.host.monotonicMs() + random.float() ** 2 * 3 * this.#leaseMs;
     while (this.host.monotonicMs() < endMs) {
       await this.host.sleep(20 + random.float() * 400);
@@ -136,6 +138,21 @@ export class Actor {
       return;
     }
     await this.#release(() => lease.release());
+  }
+
+  async #drawToken(lease: Lease): Promise<void> {
+    const { world, plan, records } = this.#c;
+    // No chance is drawn where no token is: old seeds keep their histories.
+    if (plan.tokenRate === 0 || world.random.float() >= plan.tokenRate) return;
+    try {
+      const token = await lease.token();
+      world.count("token");
+      records.drew(lease, token);
+    } catch (error) {
+      const lost = hasCode(error, "LEASE_LOST");
+      const unclear = error instanceof BucketlockError && ALLOWED.has(error.code) && !isCalm(plan);
+      if (!lost && !unclear) world.violate(`${this.host.name} could not draw a token: ${error}`);
+    }
   }
 
   async #release(release: () => Promise<void>): Promise<void> {

@@ -5,8 +5,10 @@
 import { createHash } from "node:crypto";
 import type { ListedObject } from "@bucketlock/core";
 import type { Plan } from "./plan.js";
+import { decode, placeKey } from "./under-test.js";
 import type { World } from "./world.js";
 
+export const RECORD = ".lock.record";
 const EPOCH_MS = 1_700_000_000_000;
 
 export interface StoredObject {
@@ -24,7 +26,7 @@ export class Bucket {
   readonly #world: World;
   readonly #plan: Plan;
   readonly #objects = new Map<string, StoredObject>();
-  /** True time of the first landing of every key. */
+  /** True time of the first landing of every key; a ticket in a record counts as the object it is in the other protocol. */
   readonly firstPutMs = new Map<string, number>();
 
   constructor(world: World, plan: Plan) {
@@ -38,9 +40,33 @@ export class Bucket {
 
   put(key: string, body: string, metadata: Readonly<Record<string, string>>): StoredObject {
     const object = { key, body, etag: etagOf(body), writtenMs: this.#nodeMs(), metadata };
+    // Taken out and come in again: a new place in line.
+    const before = this.#ticketsIn(key);
     this.#objects.set(key, object);
     if (!this.firstPutMs.has(key)) this.firstPutMs.set(key, this.#world.nowMs);
+    for (const ticket of this.#ticketsIn(key))
+      if (!before.includes(ticket)) this.firstPutMs.set(ticket, this.#world.nowMs);
     return object;
+  }
+
+  /** Of a record: its tickets, named as the objects that they are in the other protocol. */
+  #ticketsIn(key: string): string[] {
+    const object = this.#objects.get(key);
+    if (object === undefined || !key.endsWith(RECORD)) return [];
+    const { holders, queue } = decode(key, object.body);
+    return [...holders, ...queue].map(({ id }) => placeKey(key.slice(0, -RECORD.length), id));
+  }
+
+  /** What nobody may leave: tickets, in objects of their own or in a record; of the fencing markers all but one a lock. */
+  get leftovers(): string[] {
+    const marked = new Set<string>();
+    return this.keys.flatMap((key) => {
+      if (key.endsWith(RECORD)) return this.#ticketsIn(key);
+      const marker = /^(.*)\.lock\.token\.\d+$/.exec(key);
+      if (marker === null || marked.has(marker[1]!)) return [key];
+      marked.add(marker[1]!);
+      return [];
+    });
   }
 
   get(key: string): StoredObject | undefined {

@@ -8,6 +8,7 @@ import {
   type DeleteManyAnswer,
   type DeleteTarget,
   type GetAnswer,
+  type GetOptions,
   type HeadAnswer,
   type ListedObject,
   type ListPage,
@@ -18,7 +19,7 @@ import {
   type StoreFeatures,
   type VersionPage,
 } from "@bucketlock/core";
-import type { Bucket, StoredObject } from "./bucket.js";
+import { type Bucket, RECORD, type StoredObject } from "./bucket.js";
 import type { Host } from "./host.js";
 import type { Plan } from "./plan.js";
 import type { World } from "./world.js";
@@ -35,6 +36,8 @@ interface Fate {
   /** Lands once more, this long after the first time. */
   readonly againMs?: number;
   readonly refused?: boolean;
+  /** A proxy sends it again before any answer: that of the second is heard. */
+  readonly proxied?: boolean;
 }
 
 export class Client implements Store {
@@ -55,7 +58,7 @@ export class Client implements Store {
     this.#bucket = bucket;
     this.#host = host;
     this.features = {
-      conditionalWrites: "no",
+      conditionalWrites: plan.protocol === "conditional" ? "yes" : "no",
       versions: "no",
       timestampStepMs: plan.stepMs,
       deleteMany: plan.deleteMany,
@@ -67,6 +70,7 @@ export class Client implements Store {
     const metadata = { ...options.metadata };
     try {
       return await this.#call<PutAnswer>("put", key, options, (land) => {
+        if (!this.#meets(key, options)) return land({ outcome: "conflict", serverTimeMs: this.#bucket.dateMs() });
         this.#bucket.put(key, text, metadata);
         land({ outcome: "stored", etag: this.#bucket.get(key)!.etag, serverTimeMs: this.#bucket.dateMs() });
       });
@@ -87,12 +91,21 @@ export class Client implements Store {
     });
   }
 
-  get(key: string, options: CallOptions = {}): Promise<GetAnswer> {
+  /** At the instant it lands: atomic. */
+  #meets(key: string, { condition }: PutOptions): boolean {
+    if (condition === undefined) return true;
+    const there = this.#bucket.get(key);
+    return "absent" in condition ? there === undefined : there?.etag === condition.etag;
+  }
+
+  get(key: string, options: GetOptions = {}): Promise<GetAnswer> {
     return this.#call<GetAnswer>("get", key, options, (land) => {
       const object = this.#bucket.get(key);
       const serverTimeMs = this.#bucket.dateMs();
       if (object === undefined) return land({ found: false, serverTimeMs });
-      land({ found: true, body: Buffer.from(object.body), ...this.#facts(object), serverTimeMs });
+      const facts = { found: true, ...this.#facts(object), serverTimeMs } as const;
+      if (object.etag === options.unlessEtag) return land({ ...facts, body: new Uint8Array(), unchanged: true });
+      land({ ...facts, body: Buffer.from(object.body) });
     });
   }
 
@@ -227,7 +240,7 @@ export class Client implements Store {
           return;
         }
         world.tell("store", () => `${host.name}#${number} lands${again ? " again" : ""}`);
-        if (!again && fate.againMs !== undefined && isPlace(verb, what)) {
+        if (!again && fate.againMs !== undefined && (isPlace(verb, what) || fate.proxied === true)) {
           // A proxy's retry: the answer is that of the second.
           perform(() => {});
           return world.in(fate.againMs, () => perform(answer));
@@ -248,7 +261,7 @@ export class Client implements Store {
     const plain: Fate = { arriveMs: leg(), answerMs: leg(), lands: true, answers: "yes" };
     if (!this.#faulty()) return plain;
     const lease = Math.max(...leases);
-    if (verb === "put" && what.endsWith("-0") && random.float() < stallRate) {
+    if (verb === "put" && (what.endsWith("-0") || what.endsWith(RECORD)) && random.float() < stallRate) {
       this.#world.count("stall");
       const arriveMs = random.float() * 1.2 * lease;
       const stallMs = random.float() < 0.5 ? random.float() * 1.5 * lease : arriveMs + random.float() * 0.3 * lease;
@@ -277,6 +290,8 @@ export class Client implements Store {
         return count("serverError", { ...plain, refused: true });
       default:
         if (isPlace(verb, what)) return count("doubled", { ...plain, againMs: random.float() * 200 });
+        if (verb === "put" && what.endsWith(RECORD) && random.float() < 0.5)
+          return count("conflictOfOwn", { ...plain, againMs: random.float() * 200, proxied: true });
         if (verb === "head" || verb === "list" || verb === "get") return plain;
         return count("doubled", { ...plain, againMs: random.float() * 2 * lease });
     }

@@ -2,15 +2,18 @@
  * Many histories, one seed after the other, and what they came to. Decides how many from the environment:
  * `BUCKETLOCK_SIMULATION=<n>` runs n of them, `BUCKETLOCK_SEED=<seed>` runs that one and prints its log.
  */
+import { expect, test } from "vitest";
 import { type HistoryOptions, type HistoryResult, runHistory } from "./history.js";
+import type { Plan } from "./plan.js";
 
 const DEFAULT = 5_000;
+/** The part of them that the conditional protocol gets. */
+const CONDITIONAL = 0.5;
 /** Counted over 1000 histories; far below what they come to, far above what a broken simulation would. */
-const FLOORS: Readonly<Record<string, number>> = {
+const BOTH: Readonly<Record<string, number>> = {
   acquired: 3000,
-  takeOver: 300,
   lossesTold: 100,
-  withdrew: 1000,
+  token: 800,
   abandoned: 100,
   resume: 20,
   calm: 50,
@@ -21,7 +24,6 @@ const FLOORS: Readonly<Record<string, number>> = {
   crash: 100,
   restart: 50,
   stall: 50,
-  stray: 100,
   requestLost: 100,
   answerLost: 200,
   slowRequest: 100,
@@ -29,9 +31,25 @@ const FLOORS: Readonly<Record<string, number>> = {
   ghost: 100,
   serverError: 100,
   doubled: 50,
-  deleteFailed: 20,
   refusedLate: 10,
 };
+const FLOORS: Readonly<Record<Plan["protocol"], Readonly<Record<string, number>>>> = {
+  "two-object": { ...BOTH, takeOver: 300, withdrew: 1000, stray: 100, deleteFailed: 20 },
+  conditional: { ...BOTH, conflictOfOwn: 25 },
+};
+
+/** Half of the tokens are drawn: what is not drawn costs nothing, and both must hold. */
+const TOKENS: Partial<Plan> = { tokenRate: 0.5 };
+
+/** One suite, whatever the protocol. */
+export function historiesOf(protocol: Plan["protocol"], seeds: "odd" | "even"): void {
+  test(`${protocol}: no history breaks a promise (${seeds} seeds)`, { timeout: 3_600_000 }, async () => {
+    const sum = await runHistories(seeds === "odd" ? 1 : 2, wanted(protocol), 2, { protocol, change: TOKENS });
+    console.log(describeSum(`simulation, ${protocol}, ${seeds} seeds`, sum));
+    expect(describeBroken(sum)).toBe("");
+    expect(belowFloors(sum, protocol)).toEqual([]);
+  });
+}
 
 export interface Sum {
   readonly histories: number;
@@ -39,9 +57,9 @@ export interface Sum {
   readonly broken: readonly HistoryResult[];
 }
 
-export function wanted(): number {
+export function wanted(protocol: Plan["protocol"]): number {
   const value = process.env.BUCKETLOCK_SIMULATION;
-  if (value === undefined || value === "") return DEFAULT;
+  if (value === undefined || value === "") return protocol === "conditional" ? DEFAULT * CONDITIONAL : DEFAULT;
   const count = Number(value);
   if (!Number.isSafeInteger(count) || count < 1)
     throw new Error(`BUCKETLOCK_SIMULATION: no count of histories: ${value}`);
@@ -77,10 +95,10 @@ export function describeBroken(sum: Sum): string {
 }
 
 /** What stayed below its floor: an empty simulation proves nothing. */
-export function belowFloors(sum: Sum): string[] {
+export function belowFloors(sum: Sum, protocol: Plan["protocol"]): string[] {
   // Chance is not even: a few hundred histories say nothing about rare faults.
   if (sum.histories < 500) return [];
-  return Object.entries(FLOORS)
+  return Object.entries(FLOORS[protocol])
     .map(([kind, floor]) => ({ kind, floor: (floor * sum.histories) / 1000, is: sum.counts.get(kind) ?? 0 }))
     .filter(({ floor, is }) => is < floor)
     .map(({ kind, floor, is }) => `${kind}: ${is}, floor ${floor}`);

@@ -21,6 +21,7 @@ export interface HistoryOptions {
   readonly log?: boolean;
   readonly mutation?: Mutation;
   readonly change?: Partial<Plan>;
+  readonly protocol?: Plan["protocol"];
 }
 
 export interface HistoryResult {
@@ -32,7 +33,8 @@ export interface HistoryResult {
 
 export async function runHistory(seed: number, options: HistoryOptions = {}): Promise<HistoryResult> {
   const world = new World(seed, options.log ?? false);
-  const plan = planOf(world.random, options.change);
+  const { protocol = "two-object", change } = options;
+  const plan = planOf(world.random, { protocol, ...change });
   world.tell("WORLD", () => `seed ${seed} ${JSON.stringify(plan)}`);
   const unhandled = (error: unknown) => world.violate(`unhandled rejection: ${error}`);
   process.on("unhandledRejection", unhandled);
@@ -97,6 +99,7 @@ class Population {
     this.#world.over = true;
     for (const actor of this.#actors) {
       actor.client.bury();
+      actor.host.bury();
       actor.forget();
     }
     await Promise.allSettled(this.#actors.map((actor) => actor.locks.close({ keepStore: true })));
@@ -169,7 +172,8 @@ class Population {
   #checkNothingLeft(): void {
     const counts = this.#world.counts;
     if (!isCalm(this.#plan) || counts.has("abandoned")) return;
-    if (this.#bucket.keys.length > 0) this.#world.violate(`left in a calm world: ${this.#bucket.keys.join(", ")}`);
+    const left = this.#bucket.leftovers;
+    if (left.length > 0) this.#world.violate(`left in a calm world: ${left.join(", ")}`);
   }
 
   /** Whoever comes last takes over every ghost and leaves nothing. */
@@ -177,12 +181,15 @@ class Population {
     const world = this.#world;
     const host = new Host(world, { name: "sweep", rate: 1, wallOffsetMs: 0 });
     const client = new Client(world, this.#plan, this.#bucket, host);
-    const options = { leaseMs: 5000, clock: host, random: world.random, clockSkewMs: this.#plan.clockSkewMs };
+    const { protocol, clockSkewMs } = this.#plan;
+    const options = { protocol, leaseMs: 5000, clock: host, random: world.random, clockSkewMs };
     const locks = createLocksWith(client, options, this.#mutation);
     let done = false;
     const sweep = async () => {
       for (const key of this.#plan.keys) {
         const lease = await locks.lock(key).acquire({ waitMs: 120_000 });
+        // Who draws a token sweeps the markers before it.
+        if (this.#plan.tokenRate > 0) await lease.token();
         await lease.release();
       }
       await locks.close();
@@ -199,7 +206,8 @@ class Population {
     if (!(await world.run(() => done, world.nowMs + FINISH_MS))) return world.violate("the sweep did not finish");
     await swept;
     if (host.timers > 0) world.violate("the sweep left timers");
-    if (this.#bucket.keys.length > 0) world.violate(`left after the sweep: ${this.#bucket.keys.join(", ")}`);
+    const left = this.#bucket.leftovers;
+    if (left.length > 0) world.violate(`left after the sweep: ${left.join(", ")}`);
   }
 
   #checkHolds(): void {
@@ -212,6 +220,7 @@ class Population {
       orderToleranceMs: skewMs + stepMs + 250,
     };
     for (const { rule, message } of checkHistory(holds, rules)) this.#world.violate(`${rule}: ${message}`);
+    for (const message of this.#records.wrongTokens()) this.#world.violate(`token: ${message}`);
     for (const hold of holds) {
       if (hold.toldLostMs === Number.POSITIVE_INFINITY)
         this.#world.violate(`never told: ${hold.actor} ${hold.ticketId}`);

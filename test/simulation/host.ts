@@ -40,6 +40,8 @@ export class Host implements Clock {
   #paused: { readonly how: Pause; readonly sinceMs: number } | undefined;
   #crashed = false;
   readonly #timers = new Set<Timer>();
+  readonly #sleepers = new Set<(error: unknown) => void>();
+  #buried = false;
   /** What came due, and what came in, during a pause. */
   readonly #dueBacklog: (() => void)[] = [];
   readonly #socketBacklog: (() => void)[] = [];
@@ -85,14 +87,18 @@ export class Host implements Clock {
     const { signal } = options;
     return new Promise<void>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
+      if (this.#buried) return reject(new Error("the world ended"));
       const onAbort = () => {
         cancel();
+        this.#sleepers.delete(reject);
         reject(signal!.reason);
       };
       const cancel = this.after(ms, () => {
         signal?.removeEventListener("abort", onAbort);
+        this.#sleepers.delete(reject);
         resolve();
       });
+      this.#sleepers.add(reject);
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
@@ -160,6 +166,13 @@ export class Host implements Clock {
     this.#dueBacklog.length = 0;
     this.#socketBacklog.length = 0;
     this.pauses.push({ fromMs: this.#world.nowMs, toMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** The world ends: whoever of it still sleeps hears so. */
+  bury(): void {
+    this.#buried = true;
+    for (const wake of this.#sleepers) wake(new Error("the world ended"));
+    this.#sleepers.clear();
   }
 
   /** True if nothing of it could run at some instant of the interval. */

@@ -10,6 +10,8 @@ import type { Mutation } from "./under-test.js";
 
 interface Mutant {
   readonly name: string;
+  /** Default: two-object. */
+  readonly protocol?: Plan["protocol"];
   readonly mutation: Mutation;
   readonly change: Partial<Plan>;
   /** What the first violation says. */
@@ -97,19 +99,74 @@ const MUTANTS: readonly Mutant[] = [
     found: /overlap/,
     withinSeeds: 100,
   },
+  ...(
+    [
+      {
+        name: "the dead judged by the reader's wall clock",
+        mutation: { recordRules: { storeClock: false } },
+        change: QUIET,
+        found: /lost in a calm world|overlap/,
+        withinSeeds: 20,
+      },
+      {
+        name: "a lease believed to its very end, without margin",
+        mutation: { settings: { marginMs: 0 } },
+        change: { ...QUIET, leases: [5000], hosts: 4, upsets: 8, faultsEndMs: 60_000, setsBack: true, drift: 0.02 },
+        found: /overlap/,
+        withinSeeds: 400,
+      },
+      {
+        name: "an unknown outcome taken for a success",
+        mutation: { recordRules: { unknown: "stored" } },
+        change: { ...QUIET, faultRate: 0.1 },
+        found: /overlap|token/,
+        withinSeeds: 100,
+      },
+      {
+        name: "a renewal without If-Match",
+        mutation: { recordRules: { renewUnderIfMatch: false } },
+        change: { ...QUIET, hosts: 4 },
+        found: /overlap|token|left/,
+        withinSeeds: 100,
+      },
+      {
+        name: "what another granted believed without a claim",
+        mutation: { recordRules: { claimGranted: false } },
+        change: { ...QUIET, leases: [20_000], hosts: 4, latencyMs: 30, upsets: 8, faultsEndMs: 60_000 },
+        found: /overlap/,
+        withinSeeds: 60,
+      },
+      {
+        name: "a record begun anew by the release",
+        mutation: { recordRules: { keepToken: false } },
+        change: QUIET,
+        found: /token/,
+        withinSeeds: 10,
+      },
+      {
+        name: "a claim that came when its lease was over",
+        mutation: { recordRules: { validAtClaim: false } },
+        change: { ...QUIET, hosts: 4, latencyMs: 30, upsets: 10, faultRate: 0.02 },
+        found: /when it was over|overlap/,
+        withinSeeds: 60,
+      },
+    ] as const
+  ).map((mutant): Mutant => ({ ...mutant, protocol: "conditional", change: { ...mutant.change, tokenRate: 1 } })),
 ];
 
 describe("a rule taken away is noticed", () => {
-  for (const { name, mutation, change, found, withinSeeds } of MUTANTS) {
-    it(`${name}`, { timeout: 600_000 }, async () => {
+  for (const { name, protocol = "two-object", mutation, change, found, withinSeeds } of MUTANTS) {
+    it(`${protocol}: ${name}`, { timeout: 600_000 }, async () => {
       let at = 1;
       let violation: string | undefined;
       for (; at <= withinSeeds && violation === undefined; at++)
-        violation = (await runHistory(at, { mutation, change })).violations.find((one) => found.test(one));
-      console.log(`mutant '${name}': ${violation === undefined ? "not found" : `seed ${at - 1}: ${violation}`}`);
+        violation = (await runHistory(at, { protocol, mutation, change })).violations.find((one) => found.test(one));
+      console.log(
+        `mutant of ${protocol} '${name}': ${violation === undefined ? "not found" : `seed ${at - 1}: ${violation}`}`,
+      );
       expect(violation).toMatch(found);
       // The same seeds, and as many more as show that this is the rule's doing.
-      const sound = await runHistories(1, Math.max(at - 1, 10), 1, { change });
+      const sound = await runHistories(1, Math.max(at - 1, 10), 1, { protocol, change });
       expect(sound.broken.map(({ seed, violations }) => `${seed}: ${violations[0]}`)).toEqual([]);
     });
   }

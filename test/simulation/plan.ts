@@ -15,7 +15,12 @@ import type { SeededRandom } from "@bucketlock/core/testing";
 
 export const DRIFT_MAX = 0.02;
 
+export const PROTOCOLS = ["two-object", "conditional"] as const;
+
 export interface Plan {
+  readonly protocol: (typeof PROTOCOLS)[number];
+  /** Of each lease: its fencing token is drawn. */
+  readonly tokenRate: number;
   readonly hosts: number;
   readonly keys: readonly string[];
   readonly leases: readonly number[];
@@ -63,6 +68,8 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
   const lease = 1000 + 500 * random.below(7);
   const stepMs = chance(0.5) ? 1000 : 1;
   const plan: Plan = {
+    protocol: "two-object",
+    tokenRate: 0,
     hosts: 2 + random.below(3),
     keys: chance(0.75) ? ["k"] : ["k", "jobs/other"],
     leases: chance(0.6) ? [lease] : [lease, 1000, 5000],
@@ -88,7 +95,9 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
     abandonRate: 0.07,
     resumes: chance(0.3),
   };
-  return { ...plan, ...change };
+  const wanted = { ...plan, ...change };
+  // To the conditional protocol a stray door is one of the other protocol: a refusal, not a fault.
+  return wanted.protocol === "conditional" ? { ...wanted, strays: 0 } : wanted;
 }
 
 /** Above that latency a lease of one second may miss a renewal with nobody at fault. */

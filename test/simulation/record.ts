@@ -22,6 +22,7 @@ interface Entry {
   untilMs: number;
   endedMs: number | undefined;
   toldMs: number | undefined;
+  token?: bigint;
 }
 
 export class Records {
@@ -63,6 +64,29 @@ export class Records {
     const entry = this.#entries.find((other) => other.lease === lease)!;
     this.#refresh(entry);
     entry.endedMs ??= this.#world.nowMs;
+  }
+
+  drew(lease: Lease, token: bigint): void {
+    this.#entries.find((other) => other.lease === lease)!.token = token;
+  }
+
+  /** Of two leases in conflict the later one has the higher token. */
+  wrongTokens(): string[] {
+    const wrong: string[] = [];
+    const drawn = this.#entries.filter((entry) => entry.token !== undefined);
+    for (const [index, later] of drawn.entries()) {
+      for (const earlier of drawn.slice(0, index)) {
+        const { lease } = earlier;
+        // A ticket found again is the same grant.
+        if (lease.key !== later.lease.key || lease.ticketId === later.lease.ticketId) continue;
+        if (lease.mode === "shared" && later.lease.mode === "shared") continue;
+        if (later.token! <= earlier.token!)
+          wrong.push(
+            `${earlier.host.name} ${short(lease.ticketId)} had ${earlier.token}, then ${later.host.name} ${short(later.lease.ticketId)} had ${later.token}`,
+          );
+      }
+    }
+    return wrong;
   }
 
   /** Somebody finds the ticket again: what its keeper tells from now on is not the old lease's. */

@@ -2,17 +2,20 @@
 import { hostname } from "node:os";
 import type { Store } from "@bucketlock/core";
 import type { Lease, LocksOptions } from "@bucketlock/lock";
+import type { Rules as RecordRules } from "../../packages/lock/src/conditional/machine.js";
+import { decode } from "../../packages/lock/src/conditional/record.js";
 import { Locks } from "../../packages/lock/src/locks.js";
 import { settle } from "../../packages/lock/src/settings.js";
 import { drawUlid, type Mutation as Removal } from "../../packages/lock/src/two-object/driver.js";
 import { doorKey, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
 
 export type { Lease };
-export { doorKey, drawUlid, Locks, ticketId };
+export { decode, doorKey, drawUlid, Locks, placeKey, ticketId };
 
 /** Rules to break. Empty: the code as it is. */
 export interface Mutation extends Removal {
   readonly settings?: { readonly stepMs?: number; readonly marginMs?: number };
+  readonly recordRules?: Partial<RecordRules>;
 }
 
 export function createLocksWith(store: Store, options: LocksOptions, mutation: Mutation = {}): Locks {

@@ -107,7 +107,7 @@ describe("the line", () => {
   });
 
   test("waitMs over, an abort, a try: nothing of ours is left in the record", async () => {
-    const { open, clock, record } = setUp();
+    const { open, clock, record, events } = setUp();
     const holder = await open().lock.acquire();
     const late = open().lock.acquire({ waitMs: 300 });
     late.catch(() => {});
@@ -122,6 +122,10 @@ describe("the line", () => {
     await clock.advance(10);
     await expect(aborted).rejects.toBe("mine");
     expect(await record()).toMatchObject({ holders: [{ id: holder.ticketId }], queue: [] });
+    expect(events.filter((event) => event.type === "withdrew").map((event) => "why" in event && event.why)).toEqual([
+      "the wait is over",
+      "the caller gave up, or the store failed",
+    ]);
     await holder.release();
     expect(await record()).toMatchObject({ holders: [], queue: [] });
   });
@@ -164,13 +168,14 @@ describe("the dead", () => {
   });
 
   test("who looks only once takes over by the store's clock", async () => {
-    const { open, clock } = setUp({ leaseMs: 3000 });
+    const { open, clock, events } = setUp({ leaseMs: 3000 });
     await (await open().lock.acquire()).abandon();
     await clock.advance(12_000);
     expect(await open().lock.tryAcquire()).toBeUndefined();
     await clock.advance(1_100);
     const lease = await open().lock.tryAcquire();
     expect(lease?.isHeld).toBe(true);
+    expect(events).toContainEqual(expect.objectContaining({ type: "tookOver", ticketId: lease?.ticketId }));
     await lease?.release();
   });
 

@@ -9,6 +9,7 @@ import { SteadyClock } from "../steady.js";
 import { type Attempt, drawUlid, type Lost, type Won } from "../two-object/driver.js";
 import { type Mode, mismatch, ticketId } from "../two-object/ticket.js";
 import { ALL_RULES, type Line, type Rules, resume, start } from "./machine.js";
+import { entryOf, standing } from "./record.js";
 import { drive, type Hands, type RecordMemory } from "./record-hands.js";
 import { RecordTicket } from "./record-ticket.js";
 
@@ -45,6 +46,10 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
   let id = attempt.ticketId ?? "";
   let requests = 0;
   let told = "";
+  let cameIn = "";
+  const withdrew = (why: string) => {
+    if (cameIn === id && id !== "") attempt.emit(id, { type: "withdrew", why });
+  };
   const verdict = await drive(hands, {
     line,
     first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
@@ -59,11 +64,20 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     onRequest: () => {
       requests++;
     },
+    onStored: (before, content) => {
+      if (standing(content, id) !== undefined) cameIn = id;
+      // Nobody but the dead is ever taken out by an acquire.
+      const victims = before?.holders.filter((one) => one.id !== id && entryOf(content, one.id) === undefined) ?? [];
+      for (const victim of victims) attempt.emit(id, { type: "tookOver", victim: victim.id });
+    },
     onWait: (state) => {
       if (told === state.id) return;
       told = state.id;
       attempt.emit(id, { type: "waiting", for: state.stored?.record.holders.map((one) => one.id) ?? [] });
     },
+  }).catch((error: unknown) => {
+    withdrew("the caller gave up, or the store failed");
+    throw error;
   });
   switch (verdict.is) {
     case "held": {
@@ -74,6 +88,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       return { ticket, keeper, marker: undefined, waitedMs: clock.monotonicMs() - startedMs, requests };
     }
     case "contended":
+      withdrew("the wait is over");
       return verdict;
     case "notFound":
       return { is: "failed", code: "TICKET_NOT_FOUND" };

@@ -17,7 +17,7 @@ import {
   step,
   type Verdict,
 } from "./machine.js";
-import { decode, encode, recordKey } from "./record.js";
+import { type Content, decode, encode, recordKey } from "./record.js";
 
 // A way out that cannot be reached must not hold up the program; what stays behind dies with its lease.
 const CLEANUP_MS = 5_000;
@@ -62,6 +62,8 @@ export interface Drive {
   readonly draw?: (() => string) | undefined;
   readonly onWait?: ((state: State) => void) | undefined;
   readonly onRequest?: (() => void) | undefined;
+  /** A write of ours is in the record: what it replaced, and what it says. */
+  readonly onStored?: ((before: Content | undefined, content: Content) => void) | undefined;
 }
 
 /** Runs a machine to its verdict. Throws store errors and the signal's reason, out of the record as far as it can be reached. */
@@ -79,6 +81,9 @@ export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
       const serverNowMs = serverMs === undefined ? undefined : Math.floor(serverMs);
       const facts: Facts = { nowMs: settings.clock.monotonicMs(), steadyMs: given.steadyMs(), serverNowMs };
       const before = state.stored;
+      if (request.do === "write" && answer.of === "write" && answer.outcome === "stored") {
+        given.onStored?.(before?.record, request.content);
+      }
       ({ state, request } = step(given.line, state, answer, facts));
       // Only what is news: a waiter that wakes must not put its old record over what another of us has seen since.
       if (state.stored !== before) memory.set(key, state.stored);

@@ -24,6 +24,8 @@ export default defineConfig({
     ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Vitest leaves one core free, which on two is half of them.
+    maxWorkers: "100%",
     projects: [
       {
         extends: true,

@@ -37,9 +37,10 @@ async function campaignOnFiles(
   }
 }
 
+// Long enough for a holder to be killed, to be found dead after its lease, and for others to take turns after that.
 const PROTOCOLS = [
-  { protocol: "two-object", durationMs: CAMPAIGN_MS / 2 },
-  { protocol: "conditional", durationMs: CAMPAIGN_MS / 3 },
+  { protocol: "two-object", durationMs: (CAMPAIGN_MS * 2) / 3 },
+  { protocol: "conditional", durationMs: (CAMPAIGN_MS * 2) / 3 },
 ] as const;
 
 for (const { protocol, durationMs } of PROTOCOLS)

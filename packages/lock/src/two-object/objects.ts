@@ -73,7 +73,7 @@ export async function lookAt(
   };
 }
 
-/** Removes another's ticket, `-1` first, all its versions. With `marker`, the fencing marker is written before. */
+/** Removes another's ticket, `-1` first, all its versions. With `marker`, the fencing marker is written before, and replaces the one below. */
 export async function removeTicket(
   store: Store,
   key: string,
@@ -85,28 +85,36 @@ export async function removeTicket(
     const put = await store.put(markerKey(key, marker), "1", options);
     if (put.outcome !== "stored") throw unclear("the fencing marker of a take-over", markerKey(key, marker), put);
   }
-  await deleteAll(store, await versionsOrObjects(store, key, id, options), options);
+  const objects = objectsOf(key, id);
+  if (marker !== undefined && marker > 1n) objects.push({ key: markerKey(key, marker - 1n) });
+  await deleteAll(store, await versionsOrObjects(store, objects, options), options);
 }
 
 /** Where the versions may not be listed (rights, old stores), the objects themselves: they no longer show, which is what the protocol needs. */
-async function versionsOrObjects(store: Store, key: string, id: string, options: CallOptions): Promise<DeleteTarget[]> {
+async function versionsOrObjects(
+  store: Store,
+  objects: readonly DeleteTarget[],
+  options: CallOptions,
+): Promise<readonly DeleteTarget[]> {
   try {
-    return await allVersions(store, key, id, options);
+    return await allVersions(store, objects, options);
   } catch (error) {
-    if (error instanceof BucketlockError && (error.kind === "denied" || error.kind === "unsupported"))
-      return objectsOf(key, id);
+    if (error instanceof BucketlockError && (error.kind === "denied" || error.kind === "unsupported")) return objects;
     throw error;
   }
 }
 
 const objectsOf = (key: string, id: string): DeleteTarget[] => [{ key: placeKey(key, id) }, { key: doorKey(key, id) }];
 
-/** Every version of both objects; where the store keeps none, simply the two objects. */
-async function allVersions(store: Store, key: string, id: string, options: CallOptions): Promise<DeleteTarget[]> {
-  const plain = objectsOf(key, id);
-  if (store.features.versions === "no") return plain;
+/** Every version of the objects; where the store keeps none, simply the objects. */
+async function allVersions(
+  store: Store,
+  objects: readonly DeleteTarget[],
+  options: CallOptions,
+): Promise<readonly DeleteTarget[]> {
+  if (store.features.versions === "no") return objects;
   const targets: DeleteTarget[] = [];
-  for (const target of plain) {
+  for (const target of objects) {
     for await (const page of store.listVersions(target.key, options)) {
       for (const version of page.versions) {
         // The prefix may belong to siblings too: exact keys only.
@@ -272,22 +280,29 @@ export class TicketObjects implements HeldTicket {
     return token;
   }
 
-  /** Markers below ours: the newest stays, so that the next token is above it. */
+  /** Markers below the newest, which stays, so that the next token is above it. */
   async #oldMarkers(options: CallOptions): Promise<DeleteTarget[]> {
     if (this.#token === undefined) return [];
-    const markers: DeleteTarget[] = [];
+    const markers: (DeleteTarget & { readonly stands: boolean })[] = [];
     const prefix = `${prefixOf(this.key)}token.`;
     if (this.#versioned) {
-      for await (const page of this.#store.listVersions(prefix, options))
-        markers.push(...page.versions.map(({ key, versionId }) => ({ key, versionId })));
+      for await (const page of this.#store.listVersions(prefix, options)) {
+        for (const { key, versionId, isLatest, isDeleteMarker } of page.versions)
+          markers.push({ key, versionId, stands: isLatest && !isDeleteMarker });
+      }
     } else {
       for await (const page of this.#store.list(prefix, options))
-        markers.push(...page.objects.map(({ key }) => ({ key })));
+        markers.push(...page.objects.map(({ key }) => ({ key, stands: true })));
     }
-    return markers.filter(({ key }) => {
+    // Readers who hold together may draw out of turn: the newest that stands may be another's.
+    let newest = this.#token;
+    for (const { key, stands } of markers) {
       const token = markerOf(this.key, key);
-      return token !== undefined && token < this.#token!;
-    });
+      if (stands && token !== undefined && token > newest) newest = token;
+    }
+    return markers
+      .filter(({ key }) => (markerOf(this.key, key) ?? newest) < newest)
+      .map(({ key, versionId }) => ({ key, versionId }));
   }
 
   /** HEAD of `-1` (gone: lost), then PUT of `-0`. */
@@ -334,7 +349,7 @@ export class TicketObjects implements HeldTicket {
   async delete(options: CallOptions): Promise<void> {
     const targets =
       this.#versioned && this.#unclear
-        ? await versionsOrObjects(this.#store, this.key, this.id, options)
+        ? await versionsOrObjects(this.#store, objectsOf(this.key, this.id), options)
         : this.targets();
     await deleteAll(this.#store, [...targets, ...(await this.#oldMarkers(options))], options);
   }

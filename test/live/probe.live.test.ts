@@ -5,11 +5,10 @@
 import { type ProbeReport, renderProbe, type S3Session } from "@bucketlock/core";
 import { createLocks } from "@bucketlock/lock";
 import { beforeAll, describe, expect, it } from "vitest";
-import { Signer } from "../../packages/core/src/sigv4.js";
 import { expectRow } from "../core/probe/row.js";
 import { onServer } from "../servers/on-server.js";
-import type { ServerFacts } from "../servers/server.js";
 import { useBucket } from "./buckets.js";
+import { keepVersions } from "./keep-versions.js";
 
 const why = (report: ProbeReport, protocol: keyof ProbeReport["protocols"] = "conditional") =>
   report.protocols[protocol].reasons.map(({ code }) => code);
@@ -126,20 +125,3 @@ onServer("versitygw", (server) => {
     expect(report.timestamps.listStepMs).toBe(1000);
   });
 });
-
-/** No verb of the session: a program does not change how its bucket is kept. */
-async function keepVersions(server: ServerFacts, bucket: string): Promise<void> {
-  const { host } = new URL(server.endpoint);
-  const query = new Signer({ region: server.region, service: "s3" }).signQuery(
-    {
-      ...{ method: "PUT", path: `/${bucket}`, query: [["versioning", ""]] },
-      ...{ headers: [["host", host]], payloadHash: "UNSIGNED-PAYLOAD" },
-    },
-    { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
-    Date.now(),
-    60,
-  );
-  const body = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`;
-  const answer = await fetch(`${server.endpoint}/${bucket}?${query}`, { method: "PUT", body });
-  expect(answer.status, await answer.text()).toBe(200);
-}

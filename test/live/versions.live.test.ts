@@ -5,10 +5,9 @@
 import { storeConformance } from "@bucketlock/core/testing";
 import { createLocks } from "@bucketlock/lock";
 import { beforeAll, expect, it } from "vitest";
-import { Signer } from "../../packages/core/src/sigv4.js";
 import { onServer } from "../servers/on-server.js";
-import type { ServerFacts } from "../servers/server.js";
 import { useBucket } from "./buckets.js";
+import { keepVersions } from "./keep-versions.js";
 import { limits, runnerFor } from "./limits.js";
 
 // Of what limits.ts does not know.
@@ -50,21 +49,4 @@ for (const name of ["minio", "rgw"] as const) {
       await locks.close();
     });
   });
-}
-
-/** No verb of the session: a program does not change how its bucket is kept. */
-async function keepVersions(server: ServerFacts, bucket: string): Promise<void> {
-  const { host } = new URL(server.endpoint);
-  const query = new Signer({ region: server.region, service: "s3" }).signQuery(
-    {
-      ...{ method: "PUT", path: `/${bucket}`, query: [["versioning", ""]] },
-      ...{ headers: [["host", host]], payloadHash: "UNSIGNED-PAYLOAD" },
-    },
-    { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
-    Date.now(),
-    60,
-  );
-  const body = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`;
-  const answer = await fetch(`${server.endpoint}/${bucket}?${query}`, { method: "PUT", body });
-  expect(answer.status, await answer.text()).toBe(200);
 }

@@ -96,6 +96,3 @@ function deleteByChild(): void {
 function pick(env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
   return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
-
-/** For tests: what is installed now. */
-export const installedHandlers = (): string[] => [...installed.keys()];

@@ -85,7 +85,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       const emit = (facts: EventFacts) => attempt.emit(id, facts);
       const keeper = new Keeper(ticket, settings, steady, verdict.sentAtMs, 0, emit, attempt.validityRules);
       keeper.start();
-      return { ticket, keeper, marker: undefined, waitedMs: clock.monotonicMs() - startedMs, requests };
+      return { ticket, keeper, waitedMs: clock.monotonicMs() - startedMs, requests };
     }
     case "contended":
       withdrew("the wait is over");

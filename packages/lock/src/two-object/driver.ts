@@ -33,7 +33,6 @@ const ULID_TIME_MAX_MS = 2 ** 48 - 1;
 export interface Won {
   readonly ticket: HeldTicket;
   readonly keeper: Keeper;
-  readonly marker: bigint | undefined;
   readonly waitedMs: number;
   readonly requests: number;
 }
@@ -127,7 +126,6 @@ class Driver {
     return {
       ticket: this.#objects!,
       keeper: this.#keeper!,
-      marker: verdict.marker,
       waitedMs: this.#a.settings.clock.monotonicMs() - this.#startedMs,
       requests: this.#requests,
     };

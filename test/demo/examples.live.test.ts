@@ -29,7 +29,7 @@ onEveryServer((server) => {
     await using bucket = session(server, "bucketlock-example");
     await bucket.createBucket();
     const program = start(example, {
-      args: [bucket.bucket],
+      args: ["bucketlock-example"],
       env: { ...env(server), AWS_ENDPOINT_URL: server.endpoint },
     });
     expect([await program.exit(), program.stderr]).toEqual([{ code: 0, signal: null }, ""]);

@@ -56,6 +56,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "file-layout",
       "file-store",
       "memory-store",
+      "origins",
       "probe",
       "probe-bench",
       "probe-cache",
@@ -63,6 +64,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "probe-run",
       "probe-verbs",
       "request",
+      "s3-calls",
       "s3-exchange",
       "s3-listing",
       "s3-multi-delete",
@@ -102,7 +104,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
     voice: ["conditional/inspect", "fence", "index", "inspect", "lease", "lock", "locks"],
   },
   b2: {
-    law: ["answers", "b2-calls", "b2-classify", "b2-errors", "file-name"],
+    law: ["addresses", "answers", "b2-calls", "b2-classify", "b2-errors", "file-name"],
     hands: [
       "account",
       "authority",
@@ -114,7 +116,6 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "downloads",
       "large-file",
       "listings",
-      "origins",
       "patience",
       "token-file",
       "upload-urls",

@@ -4,10 +4,10 @@
  */
 import { InvalidError, StoreError } from "@bucketlock/core";
 import { CALL_TIMEOUT_MS } from "@bucketlock/core/http";
+import { type Address, namedAddress } from "./addresses.js";
 import { type Grant, grantOf } from "./answers.js";
 import { b2Error } from "./b2-errors.js";
 import { type B2Exchange, jsonOf } from "./b2-exchange.js";
-import { type Address, namedAddress } from "./origins.js";
 import { type Limit, within } from "./patience.js";
 import type { TokenFile } from "./token-file.js";
 

@@ -9,6 +9,7 @@ import {
   type HttpAnswer,
   HttpFault,
   nextWaitMs,
+  type Origins,
   type Pair,
   parseInstantMs,
   retryAfterMs,
@@ -17,7 +18,6 @@ import { object } from "./answers.js";
 import { B2_CALLS, type B2CallName, type PriceClass } from "./b2-calls.js";
 import { type Asked, type B2Code, classify, classifySilence, type Said, type Verdict } from "./b2-classify.js";
 import { type About, b2Error, corrupt, type Note, unclear } from "./b2-errors.js";
-import type { Origins } from "./origins.js";
 import type { Limit } from "./patience.js";
 
 /** What happened on the way, for logs and bills. Never holds a token. */

@@ -3,7 +3,8 @@
  * (ids: public buckets only); it can list nothing and write nothing.
  */
 import { type CallOptions, type Clock, durationMs, type Random, systemClock, systemRandom } from "@bucketlock/core";
-import { CALL_TIMEOUT_MS, checkCall, text } from "@bucketlock/core/http";
+import { CALL_TIMEOUT_MS, checkCall, Origins, text } from "@bucketlock/core/http";
+import { endpointAddress } from "./addresses.js";
 import { type B2Event, B2Exchange } from "./b2-exchange.js";
 import {
   type B2GetAnswer,
@@ -16,7 +17,6 @@ import {
   headAnswer,
 } from "./downloads.js";
 import { bucketName } from "./file-name.js";
-import { endpointAddress, Origins } from "./origins.js";
 import type { Limit } from "./patience.js";
 
 export interface B2ReaderOptions {
@@ -47,7 +47,7 @@ export class B2Reader {
     const download = endpointAddress("downloadUrl", options.downloadUrl);
     const token = options.token === undefined ? undefined : text("token", options.token);
     this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
-    this.#origins = new Origins(clock, 3_000);
+    this.#origins = new Origins({ clock, connectMs: 3_000 });
     const parts = { origins: this.#origins, clock, random, headersMs: 5_000, maxTries: 5, headers: [], onEvent };
     // A token that is called old cannot be renewed here: the second try says so.
     const reader = async () => ({ download, token, refused() {} });

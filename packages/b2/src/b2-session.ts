@@ -16,8 +16,9 @@ import {
   systemClock,
   systemRandom,
 } from "@bucketlock/core";
-import { CALL_TIMEOUT_MS, checkCall, deleteEach, type Pair, text } from "@bucketlock/core/http";
+import { CALL_TIMEOUT_MS, checkCall, deleteEach, Origins, type Pair, text } from "@bucketlock/core/http";
 import { B2Buckets, B2Keys } from "./account.js";
+import { endpointAddress } from "./addresses.js";
 import { type B2File, type B2Part, text as field, fileOf, partOf } from "./answers.js";
 import { Authority, type B2Credentials, checkCredentials } from "./authority.js";
 import { B2Api } from "./b2-api.js";
@@ -36,7 +37,6 @@ import {
 import { bucketName, fileName } from "./file-name.js";
 import { type LargeFileOptions, LargeFiles } from "./large-file.js";
 import { type B2ListOptions, type B2Page, Listings } from "./listings.js";
-import { endpointAddress, Origins } from "./origins.js";
 import type { Limit } from "./patience.js";
 import { TokenFile } from "./token-file.js";
 import {
@@ -115,7 +115,8 @@ export class B2Session {
     this.#timeoutMs =
       options.timeoutMs === undefined ? undefined : durationMs("timeoutMs", options.timeoutMs, { min: 1 });
     this.#maxTries = integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 });
-    this.#origins = new Origins(clock, durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 }));
+    const connectMs = durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 });
+    this.#origins = new Origins({ clock, connectMs });
     const headersMs = durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 });
     const headers: Pair[] = testMode === undefined ? [] : [["x-bz-test-mode", oneOf("testMode", testMode, TEST_MODES)]];
     const origins = this.#origins;

@@ -6,12 +6,12 @@
 import { createHash } from "node:crypto";
 import { InvalidError, integer } from "@bucketlock/core";
 import { type HttpAnswer, type Pair, text } from "@bucketlock/core/http";
+import type { Address } from "./addresses.js";
 import { type B2File, sha1Of } from "./answers.js";
 import type { B2CallName } from "./b2-calls.js";
 import { corrupt } from "./b2-errors.js";
 import type { B2Exchange, Outcome } from "./b2-exchange.js";
 import { decodeName, encodeName, fileName, infoOf, LARGE_FILE_SHA1 } from "./file-name.js";
-import type { Address } from "./origins.js";
 import type { Limit } from "./patience.js";
 
 /** Which file: by name (the newest visible version) or exactly one version by its id. */

@@ -6,9 +6,9 @@
  * https://www.backblaze.com/apidocs/b2-get-upload-url.
  */
 import type { Clock } from "@bucketlock/core";
+import { type Address, namedAddress } from "./addresses.js";
 import { text } from "./answers.js";
 import type { JsonAnswer } from "./b2-api.js";
-import { type Address, namedAddress } from "./origins.js";
 import type { Limit } from "./patience.js";
 
 export interface UploadUrl extends Address {

@@ -57,7 +57,7 @@ export type StoreCode = keyof typeof STORE_CODES;
 export interface Asked {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** Is it about one object (a 404 is then about that, unless it names the bucket)? */
-  readonly target: "object" | "bucket";
+  readonly target: "object" | "bucket" | "service";
   readonly condition?: "absent" | "etag" | undefined;
   /** A conditional write, or one that said so: never sent again. */
   readonly once: boolean;

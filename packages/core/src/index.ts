@@ -14,6 +14,7 @@ export type { Vendor } from "./probe-prices.js";
 export type { Finding, ProbeReport, ProtocolReport } from "./probe-report.js";
 export { renderProbe } from "./probe-text.js";
 export { type Random, systemRandom } from "./random.js";
+export type { InBucket, S3CallOptions } from "./s3-calls.js";
 export type { S3Event } from "./s3-exchange.js";
 export type { S3RequestName } from "./s3-requests.js";
 export { openS3Session, type PresignOptions, S3Session, type S3SessionOptions } from "./s3-session.js";

@@ -10,40 +10,66 @@ export interface S3EndpointSettings {
   /** Such as `https://s3.eu-central-1.amazonaws.com` or `http://127.0.0.1:9000`. Default: AWS in `region`. */
   readonly endpoint?: string | undefined;
   readonly region: string;
-  readonly bucket: string;
+  /** Absent: the server itself, for what is about no bucket. */
+  readonly bucket?: string | undefined;
   /** `host/bucket/key` instead of `bucket.host/key`. Default: true for every endpoint but AWS. */
   readonly forcePathStyle?: boolean | undefined;
 }
 
 export class S3Endpoint {
   readonly region: string;
-  readonly bucket: string;
+  readonly bucket: string | undefined;
   /** Scheme, host and port, for the connection. */
   readonly origin: string;
   /** As in the Host header and in the signature. */
   readonly host: string;
+  readonly #settings: S3EndpointSettings;
   readonly #base: string;
+  #other: S3Endpoint | undefined;
 
   constructor(settings: S3EndpointSettings) {
+    this.#settings = settings;
     this.region = regionName(settings.region);
-    this.bucket = bucketName(settings.bucket);
+    this.bucket = settings.bucket === undefined ? undefined : bucketName(settings.bucket);
     const url = endpointUrl(settings.endpoint ?? `https://s3.${this.region}.amazonaws.com`);
     const isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
     // A dot in the bucket would not match the wildcard certificate of the virtual host.
-    const fits = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
+    const fits = this.bucket === undefined || /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
     const pathStyle = settings.forcePathStyle ?? (!isAws || !fits);
     if (!pathStyle && !fits)
       throw new InvalidError("bucket", "must be of a-z, 0-9 and - to be part of a host name", this.bucket);
-    this.host = pathStyle ? url.host : `${this.bucket}.${url.host}`;
-    this.origin = `${url.protocol}//${this.host}`;
     const base = url.pathname.replace(/\/+$/, "");
-    this.#base = pathStyle ? `${base}/${this.bucket}` : base;
+    this.host = pathStyle || this.bucket === undefined ? url.host : `${this.bucket}.${url.host}`;
+    this.origin = `${url.protocol}//${this.host}`;
+    this.#base = pathStyle && this.bucket !== undefined ? `${base}/${this.bucket}` : base;
   }
 
-  /** The encoded path of an object, or of the bucket itself. */
+  /** Another bucket of the same server; without a name, this one. Throws InvalidError when neither names one. */
+  of(bucket: string | undefined): S3Endpoint {
+    if (bucket === undefined) {
+      if (this.bucket === undefined)
+        throw new InvalidError("bucket", "must be given, in the call or for the session", undefined);
+      return this;
+    }
+    return bucket === this.bucket ? this : this.#at(bucket);
+  }
+
+  /** The server, where no bucket is meant. */
+  service(): S3Endpoint {
+    return this.bucket === undefined ? this : this.#at(undefined);
+  }
+
+  /** The encoded path of an object, or of the bucket itself, or of the server. */
   path(key?: string): string {
     if (key === undefined) return this.#base === "" ? "/" : this.#base;
     return `${this.#base}/${encodePath(key)}`;
+  }
+
+  /** The last one is kept: calls on one other bucket come in rows. */
+  #at(bucket: string | undefined): S3Endpoint {
+    if (this.#other === undefined || this.#other.bucket !== bucket)
+      this.#other = new S3Endpoint({ ...this.#settings, bucket });
+    return this.#other;
   }
 }
 

@@ -63,7 +63,7 @@ export function storeError(
   const values = [
     ask.request,
     ask.key === undefined ? undefined : `key ${show(ask.key)}`,
-    `bucket ${endpoint.bucket} at ${endpoint.origin}`,
+    endpoint.bucket === undefined ? `at ${endpoint.origin}` : `bucket ${endpoint.bucket} at ${endpoint.origin}`,
     status === undefined ? undefined : `status ${status}`,
     said,
     note.fact,

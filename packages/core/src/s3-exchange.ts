@@ -15,8 +15,9 @@ import {
 import { type Clock, parseInstantMs } from "./clock.js";
 import type { CredentialSource } from "./credentials.js";
 import type { StoreError } from "./errors.js";
+import type { Origins } from "./origins.js";
 import type { Random } from "./random.js";
-import { type HttpAnswer, type HttpClient, HttpFault } from "./request.js";
+import { type HttpAnswer, HttpFault } from "./request.js";
 import type { S3Endpoint } from "./s3-endpoint.js";
 import { type Note, storeError, unclear } from "./s3-errors.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
@@ -31,6 +32,8 @@ export type S3Event =
   | {
       readonly type: "request";
       readonly request: S3RequestName;
+      /** Absent: the session's own. */
+      readonly bucket?: string | undefined;
       readonly key?: string | undefined;
       readonly status?: number | undefined;
       readonly code?: StoreCode | undefined;
@@ -40,6 +43,7 @@ export type S3Event =
   | {
       readonly type: "retry";
       readonly request: S3RequestName;
+      readonly bucket?: string | undefined;
       readonly key?: string | undefined;
       readonly code: StoreCode;
       readonly tries: number;
@@ -49,6 +53,8 @@ export type S3Event =
 /** One request, described. */
 export interface S3Ask {
   readonly request: S3RequestName;
+  /** Default: the session's own. */
+  readonly bucket?: string | undefined;
   readonly key?: string | undefined;
   readonly query?: readonly Pair[] | undefined;
   readonly headers?: readonly Pair[] | undefined;
@@ -72,7 +78,7 @@ export type S3Outcome<T> =
   | { readonly outcome: "unknown"; readonly cause: StoreError; readonly serverTimeMs: number | undefined };
 
 export interface ExchangeParts {
-  readonly http: HttpClient;
+  readonly origins: Origins;
   readonly endpoint: S3Endpoint;
   readonly signer: Signer;
   readonly credentials: CredentialSource;
@@ -113,7 +119,8 @@ export class S3Exchange {
    * is. A write that may have landed is `unknown` where its shape says so.
    */
   async call<T>(ask: S3Ask, read: (answer: HttpAnswer, xml: XmlReader) => T, needsXml: boolean): Promise<S3Outcome<T>> {
-    const { clock, random, maxTries, credentials, endpoint } = this.#parts;
+    const { clock, random, maxTries, credentials } = this.#parts;
+    const endpoint = this.#endpoint(ask);
     const startMs = clock.monotonicMs();
     const shape = S3_REQUESTS[ask.request];
     const remedied = new Set<string>();
@@ -130,7 +137,7 @@ export class S3Exchange {
       if (verdict.verdict === "absent" || verdict.verdict === "conflict") {
         this.#emit(ask, startMs, tries, note.status, undefined);
         if (verdict.verdict === "absent" && !shape.mayBeAbsent)
-          throw storeError(ask, this.#parts.endpoint, "STORE_REFUSED", note, tries);
+          throw storeError(ask, endpoint, "STORE_REFUSED", note, tries);
         return { outcome: verdict.verdict, serverTimeMs };
       }
       landed ||= verdict.verdict === "unclear" || (verdict.verdict === "again" && verdict.landed);
@@ -159,7 +166,8 @@ export class S3Exchange {
         if (landed && shape.unknownIs === "outcome") return { outcome: "unknown", cause: unclear(error), serverTimeMs };
         throw error;
       }
-      this.#parts.onEvent?.({ type: "retry", request: ask.request, key: ask.key, code: verdict.code, tries, waitMs });
+      const { request, bucket, key } = ask;
+      this.#parts.onEvent?.({ type: "retry", request, bucket, key, code: verdict.code, tries, waitMs });
       if (waitMs > 0) await clock.sleep(waitMs, { signal: ask.signal });
     }
   }
@@ -170,7 +178,7 @@ export class S3Exchange {
     read: (answer: HttpAnswer, xml: XmlReader) => T,
     needsXml: boolean,
   ): Promise<Try<T>> {
-    const { clock, http, headersMs } = this.#parts;
+    const { clock, origins, headersMs } = this.#parts;
     const shape = S3_REQUESTS[ask.request];
     const asked = askedOf(ask);
     const remainingMs = () => ask.timeoutMs - (clock.monotonicMs() - startMs);
@@ -185,11 +193,12 @@ export class S3Exchange {
       return silent("timeout", false, undefined, `nothing was sent within the limit of ${ask.timeoutMs} ms`);
 
     const sentAt = this.#now();
-    const { path, headers } = this.#sign(ask, credentials, sentAt);
+    const endpoint = this.#endpoint(ask);
+    const { path, headers } = this.#sign(ask, endpoint, credentials, sentAt);
     let answer: HttpAnswer;
     try {
       const totalMs = remainingMs();
-      answer = await http.send({
+      answer = await origins.send(endpoint.origin, {
         method: shape.method,
         path,
         headers,
@@ -260,8 +269,19 @@ export class S3Exchange {
     }
   }
 
-  #sign(ask: S3Ask, credentials: SigningCredentials, at: HostTime): { path: string; headers: readonly Pair[] } {
-    const { endpoint, signer } = this.#parts;
+  /** Where it goes. Throws InvalidError when no bucket is named where one is meant. */
+  #endpoint({ request, bucket }: S3Ask): S3Endpoint {
+    const { endpoint } = this.#parts;
+    return S3_REQUESTS[request].target === "service" ? endpoint.service() : endpoint.of(bucket);
+  }
+
+  #sign(
+    ask: S3Ask,
+    endpoint: S3Endpoint,
+    credentials: SigningCredentials,
+    at: HostTime,
+  ): { path: string; headers: readonly Pair[] } {
+    const { signer } = this.#parts;
     const shape = S3_REQUESTS[ask.request];
     const path = endpoint.path(shape.target === "object" ? ask.key! : undefined);
     const query = [...shape.query, ...(ask.query ?? [])];
@@ -319,6 +339,7 @@ export class S3Exchange {
     onEvent?.({
       type: "request",
       request: ask.request,
+      bucket: ask.bucket,
       key: ask.key,
       status,
       code,

@@ -6,7 +6,8 @@ import type { Pair } from "./uri.js";
 
 export interface RequestShape {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
-  readonly target: "object" | "bucket";
+  /** `service`: the server itself, no bucket. */
+  readonly target: "object" | "bucket" | "service";
   /** Always part of the query. */
   readonly query: readonly Pair[];
   /** A 404 of the object is an answer. */

@@ -1,27 +1,27 @@
 /**
- * An authenticated conversation with one bucket: the S3 verbs that a lock needs, each with typed options and answers.
- * It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
+ * An authenticated conversation with an S3 server, one bucket of it by default: the S3 verbs, each with typed options and
+ * answers. It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
  */
 import { nodeCrypto } from "./builtin.js";
-import { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from "./call-checks.js";
+import { CALL_TIMEOUT_MS, checkList, checkPut, checkTargets } from "./call-checks.js";
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
 import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { durationMs, integer, objectKey, text } from "./options.js";
+import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
 import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
-import { type HttpAnswer, HttpClient } from "./request.js";
+import type { HttpAnswer } from "./request.js";
+import { type InBucket, type S3CallOptions, S3Calls, versionQuery } from "./s3-calls.js";
 import { S3Endpoint } from "./s3-endpoint.js";
-import { type S3Ask, type S3Event, S3Exchange, type S3Outcome } from "./s3-exchange.js";
+import { type S3Event, S3Exchange } from "./s3-exchange.js";
 import { asOnlyVersion, objectPages, versionPages } from "./s3-listing.js";
 import { deleteEach, deleteInOne, withoutRepeats } from "./s3-multi-delete.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
 import { S3Store } from "./s3-store.js";
 import { Signer, UNSIGNED_PAYLOAD } from "./sigv4.js";
 import type {
-  CallOptions,
-  Condition,
   DeleteAnswer,
   DeleteIfAnswer,
   DeleteManyAnswer,
@@ -38,14 +38,14 @@ import type {
   VersionPage,
 } from "./store.js";
 import type { Pair } from "./uri.js";
-import type { XmlReader } from "./xml.js";
 
 export interface S3SessionOptions {
   /** Such as `https://host:port`. Default: AWS in `region`. Never with credentials in it. */
   readonly endpoint?: string | undefined;
   /** Such as `eu-central-1`. Many servers other than AWS take any; `us-east-1` is the usual one. */
   readonly region: string;
-  readonly bucket: string;
+  /** The bucket of every call that names none. Absent: each call names one. */
+  readonly bucket?: string | undefined;
   readonly credentials: S3Credentials | S3CredentialsProvider;
   /** `host/bucket/key` instead of `bucket.host/key`. Default: true for every endpoint but AWS. */
   readonly forcePathStyle?: boolean | undefined;
@@ -65,7 +65,7 @@ export interface S3SessionOptions {
   readonly onEvent?: ((event: S3Event) => void) | undefined;
 }
 
-export interface PresignOptions {
+export interface PresignOptions extends InBucket {
   readonly key?: string | undefined;
   readonly versionId?: string | undefined;
   /** From now on, in ms; whole seconds, 1000 to 604 800 000. Default 60 000. */
@@ -74,25 +74,25 @@ export interface PresignOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A session for one bucket. Nothing is sent and no socket opened before the first call. Throws InvalidError naming the option. */
+/** A session. Nothing is sent and no socket opened before the first call. Throws InvalidError naming the option. */
 export function openS3Session(options: S3SessionOptions): S3Session {
   return new S3Session(options);
 }
 
 export class S3Session {
-  readonly bucket: string;
+  /** The bucket of every call that names none. */
+  readonly bucket: string | undefined;
   readonly region: string;
   /** Scheme, host and port. */
   readonly origin: string;
   /** The quotes of an ETag are left out of If-Match. */
   readonly bareIfMatch: boolean;
   readonly #endpoint: S3Endpoint;
-  readonly #http: HttpClient;
+  readonly #origins: Origins;
   readonly #exchange: S3Exchange;
+  readonly #calls: S3Calls;
   readonly #signer: Signer;
   readonly #credentials: CredentialSource;
-  readonly #timeoutMs: number;
-  readonly #clock: Clock;
   // What this server turned out not to have.
   #hasVersions = true;
   #hasMultiDelete = true;
@@ -104,26 +104,30 @@ export class S3Session {
     this.bucket = this.#endpoint.bucket;
     this.region = this.#endpoint.region;
     this.origin = this.#endpoint.origin;
-    this.#clock = options.clock ?? systemClock;
-    this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
+    const clock = options.clock ?? systemClock;
     this.bareIfMatch = options.bareIfMatch ?? false;
     this.#credentials = new CredentialSource(options.credentials);
     this.#signer = new Signer({ region: this.region, service: "s3" });
-    this.#http = new HttpClient({
-      clock: this.#clock,
-      origin: this.origin,
+    this.#origins = new Origins({
+      clock,
       connectMs: durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 }),
     });
     this.#exchange = new S3Exchange({
-      http: this.#http,
+      origins: this.#origins,
       endpoint: this.#endpoint,
       signer: this.#signer,
       credentials: this.#credentials,
-      clock: this.#clock,
+      clock,
       random: options.random ?? systemRandom,
       headersMs: durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 }),
       maxTries: integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 }),
       onEvent: options.onEvent,
+    });
+    this.#calls = new S3Calls({
+      exchange: this.#exchange,
+      clock,
+      timeoutMs: durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 }),
+      bareIfMatch: this.bareIfMatch,
     });
   }
 
@@ -152,22 +156,22 @@ export class S3Session {
     });
   }
 
-  /** The store port over this session. Closing the store closes the session. */
+  /** The store port over this session and its own bucket. Closing the store closes the session. */
   store(options: { readonly prefix?: string | undefined } = {}): Store {
     return new S3Store(this, options.prefix ?? "");
   }
 
   /** Writes an object. Throws StoreError only for what certainly was not stored. */
-  async putObject(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<PutAnswer> {
+  async putObject(key: string, body: Uint8Array | string, options: PutOptions & InBucket = {}): Promise<PutAnswer> {
     checkPut(key, body, options);
     const headers: Pair[] = [["content-type", options.contentType ?? "application/octet-stream"]];
     for (const [name, value] of Object.entries(options.metadata ?? {})) headers.push([`x-amz-meta-${name}`, value]);
-    const outcome = await this.#call(options, {
+    const outcome = await this.#calls.call(options, {
       request: "putObject",
       key,
       headers,
       body: typeof body === "string" ? Buffer.from(body) : body,
-      condition: this.#condition(options.condition),
+      condition: this.#calls.condition(options.condition),
       once: options.once,
       validForMs:
         options.validForMs === undefined ? undefined : durationMs("validForMs", options.validForMs, { min: 1 }),
@@ -190,10 +194,10 @@ export class S3Session {
   /** Reads a whole object, up to 256 MiB. */
   async getObject(
     key: string,
-    options: GetOptions & { readonly versionId?: string | undefined } = {},
+    options: GetOptions & InBucket & { readonly versionId?: string | undefined } = {},
   ): Promise<GetAnswer> {
     const { unlessEtag } = options;
-    const outcome = await this.#call(options, {
+    const outcome = await this.#calls.call(options, {
       request: "getObject",
       key: objectKey("key", key),
       query: versionQuery(options),
@@ -209,9 +213,9 @@ export class S3Session {
 
   async headObject(
     key: string,
-    options: CallOptions & { readonly versionId?: string | undefined } = {},
+    options: S3CallOptions & { readonly versionId?: string | undefined } = {},
   ): Promise<HeadAnswer> {
-    const outcome = await this.#call(options, {
+    const outcome = await this.#calls.call(options, {
       request: "headObject",
       key: objectKey("key", key),
       query: versionQuery(options),
@@ -225,10 +229,10 @@ export class S3Session {
    * Pages in byte order of the keys (ListObjectsV2). The time limit counts for each page. Throws StoreError
    * STORE_CORRUPT_ANSWER rather than end early or never.
    */
-  async *listObjects(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage, void, void> {
+  async *listObjects(prefix: string, options: ListOptions & InBucket = {}): AsyncGenerator<ListPage, void, void> {
     const pageSize = checkList(prefix, options);
     yield* objectPages(prefix, pageSize, (query) =>
-      this.#read(options, { request: "listObjects", query }, (answer, xml) => xml.objects(answer.body)),
+      this.#calls.read(options, { request: "listObjects", query }, (answer, xml) => xml.objects(answer.body)),
     );
   }
 
@@ -236,12 +240,15 @@ export class S3Session {
    * Every version and delete marker, by key, newest first. Where the server has no such request (501), the objects, as
    * LIST shows them.
    */
-  async *listObjectVersions(prefix: string, options: ListOptions = {}): AsyncGenerator<VersionPage, void, void> {
+  async *listObjectVersions(
+    prefix: string,
+    options: ListOptions & InBucket = {},
+  ): AsyncGenerator<VersionPage, void, void> {
     const pageSize = checkList(prefix, options);
     if (this.#hasVersions) {
       let pagesRead = 0;
       const pages = versionPages(prefix, pageSize, (query) =>
-        this.#read(options, { request: "listObjectVersions", query }, (answer, xml) => xml.versions(answer.body)),
+        this.#calls.read(options, { request: "listObjectVersions", query }, (answer, xml) => xml.versions(answer.body)),
       );
       try {
         for await (const page of pages) {
@@ -260,9 +267,9 @@ export class S3Session {
   }
 
   /** The object, or exactly one version. Deleting what is not there succeeds. */
-  async deleteObject(target: DeleteTarget, options: CallOptions = {}): Promise<DeleteAnswer> {
+  async deleteObject(target: DeleteTarget, options: S3CallOptions = {}): Promise<DeleteAnswer> {
     checkTargets([target]);
-    const { serverTimeMs } = await this.#call(options, {
+    const { serverTimeMs } = await this.#calls.call(options, {
       request: "deleteObject",
       key: target.key,
       query: versionQuery(target),
@@ -274,10 +281,14 @@ export class S3Session {
    * Deletes only what still has this ETag (If-Match, AWS S3 since September 2025). Never sent twice. Most servers ignore the
    * condition and delete: `deleted` proves nothing unless this bucket was probed. What is not there counts as deleted.
    */
-  async deleteObjectIf(key: string, etag: string, options: CallOptions = {}): Promise<DeleteIfAnswer> {
-    const condition = this.#condition({ etag: text("etag", etag) });
+  async deleteObjectIf(key: string, etag: string, options: S3CallOptions = {}): Promise<DeleteIfAnswer> {
+    const condition = this.#calls.condition({ etag: text("etag", etag) });
     try {
-      const outcome = await this.#call(options, { request: "deleteObject", key: objectKey("key", key), condition });
+      const outcome = await this.#calls.call(options, {
+        request: "deleteObject",
+        key: objectKey("key", key),
+        condition,
+      });
       const { serverTimeMs } = outcome;
       return { outcome: outcome.outcome === "conflict" ? "conflict" : "deleted", serverTimeMs };
     } catch (error) {
@@ -292,15 +303,10 @@ export class S3Session {
    * In requests of up to 1000 keys. Where the server has no such request or does not answer it within half the limit, one
    * by one. Keys that XML cannot carry always go one by one.
    */
-  async deleteObjects(given: readonly DeleteTarget[], options: CallOptions = {}): Promise<DeleteManyAnswer> {
+  async deleteObjects(given: readonly DeleteTarget[], options: S3CallOptions = {}): Promise<DeleteManyAnswer> {
     checkTargets(given);
     const targets = withoutRepeats(given);
-    const limitMs = this.#limitMs(options);
-    const startMs = this.#clock.monotonicMs();
-    const left = (): CallOptions => ({
-      signal: options.signal,
-      timeoutMs: Math.max(limitMs - (this.#clock.monotonicMs() - startMs), 1),
-    });
+    const left = this.#calls.sharing(options);
     const one = (target: DeleteTarget) => this.deleteObject(target, left());
     const inOne = async (document: string) => {
       const body = Buffer.from(document);
@@ -310,8 +316,10 @@ export class S3Session {
         ["content-md5", md5],
         ["content-type", "application/xml"],
       ];
-      const half = { signal: options.signal, timeoutMs: Math.max(left().timeoutMs! / 2, 1) };
-      return this.#read(half, { request: "deleteObjects", headers, body }, (answer, xml) => xml.deleted(answer.body));
+      const half = { ...options, timeoutMs: Math.max(left().timeoutMs / 2, 1) };
+      return this.#calls.read(half, { request: "deleteObjects", headers, body }, (answer, xml) =>
+        xml.deleted(answer.body),
+      );
     };
     if (!this.#hasMultiDelete || targets.length < 2) return deleteEach(targets, one);
     return deleteInOne(targets, inOne, one, () => {
@@ -320,7 +328,7 @@ export class S3Session {
   }
 
   /** Throws StoreError STORE_BUCKET_EXISTS when it is there already (some stores answer as if it had been created). */
-  async createBucket(options: CallOptions = {}): Promise<void> {
+  async createBucket(options: S3CallOptions = {}): Promise<void> {
     const isDefault = this.region === "us-east-1" || !/amazonaws\.com/.test(this.origin);
     const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/";
     const body = isDefault
@@ -328,13 +336,13 @@ export class S3Session {
       : Buffer.from(
           `<CreateBucketConfiguration xmlns="${xmlns}"><LocationConstraint>${this.region}</LocationConstraint></CreateBucketConfiguration>`,
         );
-    await this.#call(options, { request: "createBucket", body });
+    await this.#calls.call(options, { request: "createBucket", body });
   }
 
   /** False: it is not there. Throws StoreError when these keys may not know. */
-  async headBucket(options: CallOptions = {}): Promise<boolean> {
+  async headBucket(options: S3CallOptions = {}): Promise<boolean> {
     try {
-      await this.#call(options, { request: "headBucket" });
+      await this.#calls.call(options, { request: "headBucket" });
       return true;
     } catch (error) {
       if (error instanceof StoreError && error.code === "STORE_NO_BUCKET") return false;
@@ -343,8 +351,8 @@ export class S3Session {
   }
 
   /** It must be empty. */
-  async deleteBucket(options: CallOptions = {}): Promise<void> {
-    await this.#call(options, { request: "deleteBucket" });
+  async deleteBucket(options: S3CallOptions = {}): Promise<void> {
+    await this.#calls.call(options, { request: "deleteBucket" });
   }
 
   /**
@@ -361,15 +369,16 @@ export class S3Session {
       });
     const { method, target, query } = S3_REQUESTS[request];
     const expiresMs = durationMs("expiresMs", options.expiresMs ?? 60_000, { min: 1000, max: 604_800_000 });
-    const path = this.#endpoint.path(target === "object" ? objectKey("key", options.key) : undefined);
-    const headers: Pair[] = [["host", this.#endpoint.host], ...Object.entries(options.headers ?? {})];
+    const endpoint = target === "service" ? this.#endpoint.service() : this.#endpoint.of(options.bucket);
+    const path = endpoint.path(target === "object" ? objectKey("key", options.key) : undefined);
+    const headers: Pair[] = [["host", endpoint.host], ...Object.entries(options.headers ?? {})];
     const signed = this.#signer.signQuery(
       { method, path, query: [...query, ...(versionQuery(options) ?? [])], headers, payloadHash: UNSIGNED_PAYLOAD },
       credentials,
       nowMs,
       Math.ceil(expiresMs / 1000),
     );
-    return `${this.origin}${path}?${signed}`;
+    return `${endpoint.origin}${path}?${signed}`;
   }
 
   /** Can `presign` sign now? */
@@ -390,46 +399,12 @@ export class S3Session {
 
   /** Ends every connection; what is under way fails with STORE_CLOSED. Idempotent. */
   close(): Promise<void> {
-    return this.#http.close();
+    return this.#origins.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  #condition(condition: Condition | undefined): Condition | undefined {
-    return this.bareIfMatch ? withoutQuotes(condition) : condition;
-  }
-
-  #limitMs(options: CallOptions): number {
-    checkCall(options);
-    return options.timeoutMs ?? this.#timeoutMs;
-  }
-
-  async #call(options: CallOptions, ask: Omit<S3Ask, "signal" | "timeoutMs">): Promise<S3Outcome<undefined>> {
-    const timeoutMs = this.#limitMs(options);
-    return this.#exchange.call({ ...ask, signal: options.signal, timeoutMs }, () => undefined, false);
-  }
-
-  /** For requests whose answer is XML and cannot be absent. */
-  async #read<T>(
-    options: CallOptions,
-    ask: Omit<S3Ask, "signal" | "timeoutMs">,
-    read: (answer: HttpAnswer, xml: XmlReader) => T,
-  ): Promise<T & { serverTimeMs: number | undefined }> {
-    const timeoutMs = this.#limitMs(options);
-    const outcome = await this.#exchange.call({ ...ask, signal: options.signal, timeoutMs }, read, true);
-    if (outcome.outcome !== "done") throw new Error(`${ask.request} cannot be ${outcome.outcome}`);
-    return { ...outcome.value, serverTimeMs: outcome.serverTimeMs };
-  }
-}
-
-function withoutQuotes(condition: Condition | undefined): Condition | undefined {
-  return condition && "etag" in condition ? { etag: condition.etag.replace(/^"(.*)"$/, "$1") } : condition;
-}
-
-function versionQuery(from: { readonly versionId?: string | undefined }): readonly Pair[] | undefined {
-  return from.versionId === undefined ? undefined : [["versionId", from.versionId]];
 }
 
 const META = "x-amz-meta-";

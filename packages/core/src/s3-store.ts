@@ -39,6 +39,7 @@ export class S3Store implements Store {
     if (prefix !== "") objectKey("prefix", prefix);
     this.#session = session;
     this.#prefix = prefix;
+    if (session.bucket === undefined) throw new InvalidError("bucket", "must be given for a store", undefined);
     this.name = `s3://${session.bucket}/${prefix}`;
     this.endpoint = session.origin;
     this.features = {

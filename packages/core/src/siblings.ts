@@ -10,6 +10,7 @@ export { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from ".
 export { parseInstantMs } from "./clock.js";
 export { show } from "./errors.js";
 export { objectKey, text } from "./options.js";
+export { Origins } from "./origins.js";
 export { type HttpAnswer, HttpClient, HttpFault, type HttpRequest } from "./request.js";
 export { listPages, type RawPage } from "./s3-listing.js";
 export { deleteEach } from "./s3-multi-delete.js";

@@ -1,0 +1,85 @@
+/**
+ * What the verbs of a session have in common: options become a request of the one exchange, with its limit and bucket. Every
+ * verb's file goes through here; it knows no verb, and keeps nothing between calls.
+ */
+import { checkCall } from "./call-checks.js";
+import type { Clock } from "./clock.js";
+import type { HttpAnswer } from "./request.js";
+import type { S3Ask, S3Exchange, S3Outcome } from "./s3-exchange.js";
+import type { CallOptions, Condition } from "./store.js";
+import type { Pair } from "./uri.js";
+import type { XmlReader } from "./xml.js";
+
+/** Which bucket a call is about. */
+export interface InBucket {
+  /** Default: the session's own. Where neither names one, InvalidError. */
+  readonly bucket?: string | undefined;
+}
+/** What every verb of a session takes. */
+export interface S3CallOptions extends CallOptions, InBucket {}
+
+/** A request without what the options say. */
+export type Described = Omit<S3Ask, "signal" | "timeoutMs" | "bucket">;
+
+export interface S3CallsParts {
+  readonly exchange: S3Exchange;
+  readonly clock: Clock;
+  /** Limit of a call that brings none, in ms. */
+  readonly timeoutMs: number;
+  readonly bareIfMatch: boolean;
+}
+
+export class S3Calls {
+  readonly #parts: S3CallsParts;
+
+  constructor(parts: S3CallsParts) {
+    this.#parts = parts;
+  }
+
+  /** The call's limit in ms. Throws the signal's own reason if it is aborted already. */
+  limitMs(options: CallOptions): number {
+    checkCall(options);
+    return options.timeoutMs ?? this.#parts.timeoutMs;
+  }
+
+  /**
+   * For a verb of several requests: the same options with what is left of the limit, at least 1 ms, each time it is asked.
+   * The signal is not looked at.
+   */
+  sharing<T extends S3CallOptions>(options: T): () => T & { readonly timeoutMs: number } {
+    const { clock } = this.#parts;
+    const limitMs = this.limitMs(options);
+    const startMs = clock.monotonicMs();
+    return () => ({ ...options, timeoutMs: Math.max(limitMs - (clock.monotonicMs() - startMs), 1) });
+  }
+
+  async call(options: S3CallOptions, ask: Described): Promise<S3Outcome<undefined>> {
+    return this.#parts.exchange.call(this.#ask(options, ask), () => undefined, false);
+  }
+
+  /** For requests whose answer is XML and cannot be absent. */
+  async read<T>(
+    options: S3CallOptions,
+    ask: Described,
+    read: (answer: HttpAnswer, xml: XmlReader) => T,
+  ): Promise<T & { serverTimeMs: number | undefined }> {
+    const outcome = await this.#parts.exchange.call(this.#ask(options, ask), read, true);
+    if (outcome.outcome !== "done") throw new Error(`${ask.request} cannot be ${outcome.outcome}`);
+    return { ...outcome.value, serverTimeMs: outcome.serverTimeMs };
+  }
+
+  /** As this server wants ETags. */
+  condition(condition: Condition | undefined): Condition | undefined {
+    if (!this.#parts.bareIfMatch || condition === undefined || !("etag" in condition)) return condition;
+    return { etag: condition.etag.replace(/^"(.*)"$/, "$1") };
+  }
+
+  #ask(options: S3CallOptions, ask: Described): S3Ask {
+    const timeoutMs = this.limitMs(options);
+    return { ...ask, bucket: options.bucket, signal: options.signal, timeoutMs };
+  }
+}
+
+export function versionQuery(from: { readonly versionId?: string | undefined }): readonly Pair[] | undefined {
+  return from.versionId === undefined ? undefined : [["versionId", from.versionId]];
+}

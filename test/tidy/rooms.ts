@@ -55,6 +55,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "file-generations",
       "file-layout",
       "file-store",
+      "http-connection",
       "memory-store",
       "origins",
       "probe",

@@ -111,7 +111,10 @@ function badUpload(code: string, message: string): Verdict {
 
 /** Why there was no answer at all. `sent`: false is proven, true is "perhaps". */
 export function classifySilence(
-  silence: { readonly why: "timeout" | "unreachable" | "disconnected" | "too long" | "closed"; readonly sent: boolean },
+  silence: {
+    readonly why: "timeout" | "unreachable" | "untrusted" | "disconnected" | "too long" | "closed";
+    readonly sent: boolean;
+  },
   asked: Asked,
 ): Verdict {
   const landed = silence.sent && asked.changes;
@@ -121,6 +124,8 @@ export function classifySilence(
       return refused("STORE_CLOSED");
     case "too long":
       return refused("STORE_CORRUPT_ANSWER");
+    case "untrusted":
+      return refused("STORE_UNTRUSTED");
     case "timeout":
       return again("STORE_TIMEOUT", landed, remedy);
     default:

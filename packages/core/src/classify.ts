@@ -11,6 +11,8 @@ export const STORE_CODES = {
   STORE_ACCESS_DENIED: "denied",
   /** The keys are unknown, expired or sign wrongly; or their provider failed. */
   STORE_BAD_CREDENTIALS: "denied",
+  /** No keys were given and none were found. Nothing was sent. */
+  STORE_NO_CREDENTIALS: "denied",
   /** The bucket is not there. */
   STORE_NO_BUCKET: "denied",
   /** This host's clock is too far from the server's (403 RequestTimeTooSkewed). */
@@ -27,6 +29,8 @@ export const STORE_CODES = {
   STORE_UNAVAILABLE: "unavailable",
   /** No answer within the limit. */
   STORE_TIMEOUT: "unavailable",
+  /** TLS: the server's certificate is not trusted, or it does not speak TLS. Nothing was sent. */
+  STORE_UNTRUSTED: "denied",
   /** No connection: nothing was sent. */
   STORE_UNREACHABLE: "unavailable",
   /** The connection broke after the request was sent. */
@@ -213,12 +217,14 @@ function gone(asked: Asked, opaque: boolean): Verdict {
 export interface Silence {
   /** Was anything sent? False is proven, true is "perhaps". */
   readonly sent: boolean;
-  readonly why: "timeout" | "unreachable" | "disconnected" | "too long";
+  readonly why: "timeout" | "unreachable" | "untrusted" | "disconnected" | "too long";
 }
 
 export function classifySilence(silence: Silence, asked: Asked): Verdict {
   if (silence.why === "too long")
     return changes(asked) ? unclear("STORE_CORRUPT_ANSWER") : refused("STORE_CORRUPT_ANSWER");
+  // Asking again does not mend a certificate.
+  if (silence.why === "untrusted") return refused("STORE_UNTRUSTED");
   const code: StoreCode =
     silence.why === "timeout" ? "STORE_TIMEOUT" : silence.sent ? "STORE_DISCONNECTED" : "STORE_UNREACHABLE";
   return again(code, asked, silence.sent, "wait");

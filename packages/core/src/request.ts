@@ -7,7 +7,7 @@
  * not used either: it does not end a request that still waits for a connection.
  */
 import type { Readable } from "node:stream";
-import type { Pool } from "undici";
+import type { Dispatcher } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
 
@@ -17,6 +17,23 @@ export interface HttpSettings {
   readonly origin: string;
   /** Limit for getting a connection, in ms. */
   readonly connectMs: number;
+  /** Default: Node's own trust. */
+  readonly tls?: TlsSettings | undefined;
+  readonly proxy?: ProxySettings | undefined;
+}
+
+export interface TlsSettings {
+  /** PEM: trusted instead of Node's own roots. */
+  readonly ca?: string | undefined;
+  /** False: whoever answers is believed. */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+export interface ProxySettings {
+  /** May hold the name and password of the proxy: never shown. */
+  readonly url: string;
+  /** Hosts reached without it, as in NO_PROXY. */
+  readonly except: string;
 }
 
 export interface HttpRequest {
@@ -46,7 +63,7 @@ export interface HttpAnswer {
 
 /** No answer. The caller's own abort reason is thrown as it is instead. */
 export class HttpFault extends Error {
-  readonly why: "timeout" | "unreachable" | "disconnected" | "too long" | "closed";
+  readonly why: "timeout" | "unreachable" | "untrusted" | "disconnected" | "too long" | "closed";
   /** False: proven that not a byte was sent. */
   readonly sent: boolean;
   constructor(why: HttpFault["why"], sent: boolean, message: string, cause?: unknown) {
@@ -67,7 +84,7 @@ const IDLE_MARGIN_MS = 2_000;
 export class HttpClient {
   readonly #settings: HttpSettings;
   readonly #underWay = new Set<(fault: HttpFault) => void>();
-  #pool: Promise<Pool> | undefined;
+  #pool: Promise<ClosableDispatcher> | undefined;
   #closed = false;
 
   constructor(settings: HttpSettings) {
@@ -96,29 +113,43 @@ export class HttpClient {
     if (pool && !pool.destroyed) await pool.destroy(null);
   }
 
-  async #open(): Promise<Pool> {
-    const { Pool } = await import("undici");
-    const { origin, connectMs } = this.#settings;
-    return new Pool(origin, {
+  async #open(): Promise<ClosableDispatcher> {
+    const { Pool, EnvHttpProxyAgent } = await import("undici");
+    const { origin, connectMs, proxy } = this.#settings;
+    const tls = Object.fromEntries(Object.entries(this.#settings.tls ?? {}).filter(([, value]) => value !== undefined));
+    // The backstop that gives the socket back when our own, finer limit has ended the request.
+    const connect = { timeout: Math.ceil(connectMs) + 1_000, ...tls };
+    const settings = {
       // One request at a time per connection: with more, undici itself would send some of them again.
       pipelining: 1,
-      // The backstop that gives the socket back when our own, finer limit has ended the request.
-      connect: { timeout: Math.ceil(connectMs) + 1_000 },
+      connect,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: IDLE_MS,
       keepAliveMaxTimeout: IDLE_MAX_MS,
       keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
+    };
+    if (proxy === undefined) return new Pool(origin, settings);
+    return new EnvHttpProxyAgent({
+      ...settings,
+      // Both are said, so that undici does not look into the environment by itself.
+      httpProxy: proxy.url,
+      httpsProxy: proxy.url,
+      noProxy: proxy.except,
+      requestTls: connect,
+      proxyTls: connect,
+      // Many proxies refuse to tunnel to anything but port 443: plain HTTP is asked of the proxy itself.
+      proxyTunnel: false,
     });
   }
 
   #dispatch(
-    pool: Pool,
+    pool: Dispatcher,
     request: HttpRequest,
     resolve: (answer: HttpAnswer) => void,
     reject: (reason: unknown) => void,
   ): void {
-    const { clock, connectMs } = this.#settings;
+    const { clock, connectMs, origin, proxy } = this.#settings;
     const { signal } = request;
     let abort: ((reason: Error) => void) | undefined;
     let ended = false;
@@ -159,7 +190,7 @@ export class HttpClient {
     try {
       pool.dispatch(
         // `reset: false`: without it undici closes the connection after every HEAD.
-        { method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
+        { origin, method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
         {
           onRequestStart(controller) {
             // Called when a connection is there, before a byte of this request is written.
@@ -189,8 +220,11 @@ export class HttpClient {
           onResponseEnd: succeed,
           onResponseError(_controller, cause) {
             const sent = abort !== undefined;
-            const fact = sent ? "the connection broke before the answer was complete" : "no connection";
-            fail(new HttpFault(sent ? "disconnected" : "unreachable", sent, fact, cause));
+            if (sent)
+              return fail(
+                new HttpFault("disconnected", sent, "the connection broke before the answer was complete", cause),
+              );
+            fail(unconnected(cause, proxy));
           },
         },
       );
@@ -198,6 +232,27 @@ export class HttpClient {
       fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
+}
+
+type ClosableDispatcher = Dispatcher & { readonly destroyed?: boolean };
+
+// What Node's TLS says of a certificate that it does not accept (its documentation, "X509 certificate error codes"), and
+// of a server that does not speak TLS at all.
+const UNTRUSTED = /^(?:(?:DEPTH_ZERO_)?SELF_SIGNED_CERT|UNABLE_TO_|CERT_|CRL_|ERR_TLS_CERT|INVALID_CA|INVALID_PURPOSE)/;
+const NO_TLS = /^(?:ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|EPROTO)$/;
+
+function codeOf(cause: unknown): string {
+  const { code = "", cause: inner } = cause as { readonly code?: unknown; readonly cause?: unknown };
+  if (code === "UND_ERR_PRX_TLS" && inner instanceof Error) return codeOf(inner);
+  return String(code);
+}
+
+function unconnected(cause: Error, proxy: ProxySettings | undefined): HttpFault {
+  const code = codeOf(cause);
+  if (UNTRUSTED.test(code)) return new HttpFault("untrusted", false, `the certificate is not trusted: ${code}`, cause);
+  if (NO_TLS.test(code)) return new HttpFault("untrusted", false, `it does not speak TLS: ${code}`, cause);
+  const through = proxy === undefined ? "" : `, asked through the proxy ${new URL(proxy.url).host} unless excepted`;
+  return new HttpFault("unreachable", false, `no connection${through}`, cause);
 }
 
 function bodyOf({ body }: HttpRequest): Uint8Array | Readable | null {

@@ -10,6 +10,7 @@ import type { S3RequestName } from "./s3-requests.js";
 const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_ACCESS_DENIED: "the store denies access with these keys",
   STORE_BAD_CREDENTIALS: "the store does not accept these credentials",
+  STORE_NO_CREDENTIALS: "there are no credentials",
   STORE_NO_BUCKET: "the bucket does not exist",
   STORE_CLOCK_SKEW: "this host's clock is too far from the store's",
   STORE_REDIRECT: "the store redirects elsewhere, which is never followed",
@@ -18,6 +19,7 @@ const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_CORRUPT_ANSWER: "the store's answer is cut or contradicts itself",
   STORE_UNAVAILABLE: "the store failed",
   STORE_TIMEOUT: "the store did not answer in time",
+  STORE_UNTRUSTED: "the connection to the store cannot be trusted",
   STORE_UNREACHABLE: "the store cannot be reached",
   STORE_DISCONNECTED: "the connection to the store broke",
   STORE_THROTTLED: "the store asks for fewer requests",

@@ -7,6 +7,7 @@ import { CALL_TIMEOUT_MS, checkList, checkPut, checkTargets } from "./call-check
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
 import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
 import { InvalidError, StoreError } from "./errors.js";
+import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
 import { durationMs, integer, objectKey, text } from "./options.js";
 import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
@@ -39,7 +40,7 @@ import type {
 } from "./store.js";
 import type { Pair } from "./uri.js";
 
-export interface S3SessionOptions {
+export interface S3SessionOptions extends ConnectionOptions {
   /** Such as `https://host:port`. Default: AWS in `region`. Never with credentials in it. */
   readonly endpoint?: string | undefined;
   /** Such as `eu-central-1`. Many servers other than AWS take any; `us-east-1` is the usual one. */
@@ -110,6 +111,7 @@ export class S3Session {
     this.#signer = new Signer({ region: this.region, service: "s3" });
     this.#origins = new Origins({
       clock,
+      ...connectionSettings(options),
       connectMs: durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 }),
     });
     this.#exchange = new S3Exchange({

@@ -40,17 +40,22 @@ describe("the emulator", () => {
     return { emulator, report };
   }
 
-  test("by the book it is fit for both, and its DELETE ignores If-Match", async () => {
+  test("by the book it is fit for both, and its DELETE honours If-Match", async () => {
     const { report, emulator } = await probed();
     expect(why(report)).toEqual([]);
     expect(why(report, "two-object")).toEqual([]);
-    expect(report.conditions).toMatchObject({ ifMatch: "asGiven", losers: "refused", onDelete: "ignored" });
+    expect(report.conditions).toMatchObject({ ifMatch: "asGiven", losers: "refused", onDelete: "honoured" });
     expect(report.conditions.races).toMatchObject({ rounds: 6, oneWinner: 6 });
-    // Of versions it answers 501: that is no fault.
     expect(report).toMatchObject({ endpoint: emulator.endpoint, versions: "none", multiDelete: "works" });
     expect(report.timestamps).toMatchObject({ headStepMs: 1000, moved: false });
     // The races had several connections.
     expect(emulator.connections).toBeGreaterThan(4);
+  });
+
+  test("a DELETE that ignores If-Match, and 501 to a listing of versions, are no faults", async () => {
+    const { report } = await probed({ conditionalDelete: "ignore", listVersions: "refuse" });
+    expect([why(report), why(report, "two-object")]).toEqual([[], []]);
+    expect(report).toMatchObject({ versions: "none", conditions: { onDelete: "ignored" } });
   });
 
   test("with versions", async () => {

@@ -177,7 +177,7 @@ describe("versions", () => {
   });
 
   it("falls back to LIST on 501, and asks only once", async () => {
-    const { emulator, session } = await setup();
+    const { emulator, session } = await setup({ listVersions: "refuse" });
     await session.putObject("k", "1");
     for (let i = 0; i < 2; i++) {
       const pages = await collect(session.listObjectVersions(""));

@@ -67,7 +67,7 @@ describe("bad input", () => {
     await session.putObject("k", "1");
     emulator.script("GET", { kind: "edit", edit: (body) => body.replace("<IsTruncated>false", "<IsTruncated>true") });
     expect(await failure(list(session), emulator)).toMatchObject({ code: "STORE_CORRUPT_ANSWER", kind: "corrupt" });
-    const again = "<IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>";
+    const again = "<IsTruncated>true</IsTruncated><NextContinuationToken>c2FtZQ==</NextContinuationToken>";
     emulator.script(
       "GET",
       { kind: "edit", edit: (body) => body.replace("<IsTruncated>false</IsTruncated>", again) },

@@ -14,7 +14,7 @@ import {
   type Lock,
   type LockEvent,
   LockLostError,
-  type Mode,
+  type LockMode,
   NotAcquiredError,
 } from "@bucketlock/lock";
 import type { ContenderOrders, How, Line } from "./lines.js";
@@ -183,7 +183,7 @@ function chooseHow(): How {
   return random.pick(["shortWait", "abort", "try"] as const);
 }
 
-function take(lock: Lock, mode: Mode, how: How): Promise<Lease | undefined> {
+function take(lock: Lock, mode: LockMode, how: How): Promise<Lease | undefined> {
   const signals = [stopping.signal];
   if (how === "abort") {
     const impatience = new AbortController();
@@ -198,7 +198,7 @@ function take(lock: Lock, mode: Mode, how: How): Promise<Lease | undefined> {
 async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
   const key = random.pick(orders.keys);
   const shared = random.float() < orders.sharedShare && !orders.cheats;
-  const mode: Mode = shared ? "shared" : "exclusive";
+  const mode: LockMode = shared ? "shared" : "exclusive";
   const how = chooseHow();
   tell({ event: "ask", key, mode, how, at: now() });
   let where = "acquire";

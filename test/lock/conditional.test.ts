@@ -268,7 +268,7 @@ describe("beside the other protocol", () => {
   test("a record of a later format, a cut one and a foreign one are refused by name", async () => {
     const { open, memory } = setUp();
     for (const [body, code] of [
-      ['{"format":2}', "RECORD_TOO_NEW"],
+      ['{"format":3}', "RECORD_TOO_NEW"],
       ['{"format":1,"tok', "RECORD_CORRUPT"],
       ["<html>", "RECORD_CORRUPT"],
       ["[]", "RECORD_CORRUPT"],

@@ -67,7 +67,13 @@ export class Ground {
     this.words = 2 * n + 2;
     this.next = new Uint32Array(this.words);
     this.now = new Uint32Array(this.words);
-    this.conflict = scene.modes.map((a) => scene.modes.map((b) => a === "exclusive" || b === "exclusive"));
+    const { modes, permits } = scene;
+    // Of one semaphore as many as its permits may hold: those are counted.
+    this.conflict = modes.map((a, i) =>
+      modes.map(
+        (b, j) => (a !== "shared" || b !== "shared") && (a !== b || a === "exclusive" || permits![i] !== permits![j]),
+      ),
+    );
   }
 
   /** The first state, in `next`. */
@@ -82,12 +88,15 @@ export class Ground {
   /** What is wrong with the state in `next`, if anything. */
   wrong(): string | undefined {
     let finished = true;
+    let permits = 0;
     for (let i = 0; i < this.contenders; i++) {
       const word = this.next[2 * i]!;
       if ((word & CLAIMED_BROKEN) !== 0) return `${name(i)} claims a ticket that was gone before its listing began`;
       const { kind } = this.local(this.next, i);
-      finished &&= kind === DONE || kind === CRASHED || kind === UNBORN;
+      finished &&= this.ended(i, kind);
       if (!this.holds(i)) continue;
+      if (this.scene.modes[i] === "permit" && ++permits > this.scene.permits![i]!)
+        return `${permits} hold a semaphore of ${this.scene.permits![i]}`;
       for (let j = 0; j < i; j++)
         if (this.conflict[i]![j] && this.holds(j)) return `${name(j)} and ${name(i)} both hold`;
     }
@@ -102,10 +111,14 @@ export class Ground {
   /** Has everybody finished in the state in `next`? */
   finished(): boolean {
     for (let i = 0; i < this.contenders; i++) {
-      const { kind } = this.local(this.next, i);
-      if (kind !== DONE && kind !== CRASHED && kind !== UNBORN) return false;
+      if (!this.ended(i, this.local(this.next, i).kind)) return false;
     }
     return true;
+  }
+
+  protected ended(i: number, kind: number): boolean {
+    if (kind === HELD && this.scene.keeps?.includes(i) === true) return true;
+    return kind === DONE || kind === CRASHED || kind === UNBORN;
   }
 
   protected holds(i: number): boolean {
@@ -118,7 +131,8 @@ export class Ground {
   protected mayStay(slot: number): boolean {
     if ((this.past(this.next, slot) & (LANDED | DOOR_CAME_LATE)) !== 0) return true;
     const owner = Math.floor(slot / this.scene.tickets);
-    return this.local(this.next, owner).kind === CRASHED;
+    const { kind } = this.local(this.next, owner);
+    return kind === CRASHED || kind === HELD;
   }
 
   /** Whoever keeps it alive is gone, or has been silent for a lease. */

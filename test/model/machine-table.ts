@@ -144,6 +144,7 @@ export class MachineTable {
       tickets.push({
         id: this.ids[slot]!,
         mode: this.scene.modes[Math.floor(slot / this.scene.tickets)]!,
+        permits: this.scene.permits?.[Math.floor(slot / this.scene.tickets)],
         leaseMs: LEASE_MS,
         doorMs: door === 0 ? undefined : door === 1 ? NOW_MS : 0,
         placeMs: place === 0 ? undefined : place - 1,
@@ -229,6 +230,7 @@ const KINDS = {
 export function lineOf(scene: Scene, mode: Line["mode"], contender: number): Line {
   return {
     mode,
+    permits: scene.permits?.[contender],
     visibilityTimeoutMs: 1000,
     settleMs: scene.settleMs ?? 0,
     pollMinMs: 20,

@@ -7,6 +7,10 @@ import { type Mode, ticketId } from "../../packages/lock/src/two-object/ticket.j
 
 export interface Scene {
   readonly modes: readonly Mode[];
+  /** Of each contender of mode permit: how many may hold, as it counts. */
+  readonly permits?: readonly (number | undefined)[];
+  /** These never release. */
+  readonly keeps?: readonly number[];
   /** Tickets a contender may draw: 1 + restarts. After the last it stops for good. */
   readonly tickets: number;
   /** Rank of each ticket's id; tickets of one contender are neighbours: contender * tickets + attempt. */
@@ -50,16 +54,22 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /** Ids as the real driver makes them; only their order and their mode matter. */
 export function idsOf(scene: Scene): string[] {
-  return scene.ranks.map((rank, slot) =>
-    ticketId(`01ARZ3NDEKTSV4RRFFQ69G5FA${DIGITS[rank]}`, scene.modes[Math.floor(slot / scene.tickets)]!, LEASE_MS),
-  );
+  return scene.ranks.map((rank, slot) => {
+    const contender = Math.floor(slot / scene.tickets);
+    const ulid = `01ARZ3NDEKTSV4RRFFQ69G5FA${DIGITS[rank]}`;
+    return ticketId(ulid, scene.modes[contender]!, LEASE_MS, scene.permits?.[contender]);
+  });
 }
 
 /** All orders of the ids, without those that only swap the names of two like contenders. */
-export function idOrders(scene: Pick<Scene, "modes" | "tickets" | "tries" | "resume">): number[][] {
+export function idOrders(
+  scene: Pick<Scene, "modes" | "permits" | "keeps" | "tickets" | "tries" | "resume">,
+): number[][] {
   const { modes, tickets } = scene;
   const alike = (a: number, b: number) =>
     modes[a] === modes[b] &&
+    scene.permits?.[a] === scene.permits?.[b] &&
+    scene.keeps?.includes(a) === scene.keeps?.includes(b) &&
     scene.tries?.includes(a) === scene.tries?.includes(b) &&
     (scene.resume === undefined || (a !== 0 && b !== 0 && a !== modes.length - 1 && b !== modes.length - 1));
   const orders: number[][] = [];

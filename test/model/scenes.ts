@@ -16,8 +16,66 @@ export interface Staged {
 
 const x: Mode = "exclusive";
 const s: Mode = "shared";
+const p: Mode = "permit";
 const two = { modes: [x, x], tickets: 1, timestamps: 2, listing: "spread" } as const;
 const three = { modes: [x, x, x], tickets: 1, timestamps: 2, listing: "spread" } as const;
+
+const three2 = { ...three, modes: [p, p, p], permits: [2, 2, 2] } as const;
+const PERMITS: readonly Staged[] = [
+  { title: "2 permits, no restart", scene: three2, floor: 300_000 },
+  { title: "2 permits, one expires", scene: { ...three2, listing: "snapshot", expiry: [0] }, floor: 200_000 },
+  { title: "2 permits, one never releases", scene: { ...three2, listing: "snapshot", keeps: [0] }, floor: 50_000 },
+  {
+    title: "2 permits, and one counts 3",
+    scene: { ...three2, permits: [2, 2, 3], listing: "snapshot" },
+    floor: 50_000,
+  },
+  { title: "1 permit, expiry", scene: { ...two, modes: [p, p], permits: [1, 1], expiry: true }, floor: 5_000 },
+  { title: "2 or 3 permits, expiry", scene: { ...two, modes: [p, p], permits: [2, 3], expiry: true }, floor: 5_000 },
+  {
+    title: "2 permits or a lock, expiry",
+    scene: { ...two, modes: [p, x], permits: [2, undefined], expiry: true },
+    floor: 5_000,
+  },
+  {
+    title: "2 permits or a reader, expiry",
+    scene: { ...two, modes: [p, s], permits: [2, undefined], expiry: true },
+    floor: 5_000,
+  },
+  {
+    title: "2 permits, 1 restart each",
+    scene: { ...three2, tickets: 2, listing: "snapshot" },
+    orders: 2,
+    floor: 900_000,
+    full: true,
+  },
+  {
+    title: "2 permits, one crashes, one tries once",
+    scene: { ...three2, listing: "snapshot", crash: [0], expiry: [0], tries: [1] },
+    floor: 700_000,
+    full: true,
+  },
+  { title: "2 permits, one never releases", scene: { ...three2, keeps: [0] }, floor: 500_000, full: true },
+  {
+    title: "1 permit, 1 restart each, expiry",
+    scene: { ...two, modes: [p, p], permits: [1, 1], tickets: 2, expiry: true },
+    floor: 400_000,
+    full: true,
+  },
+  {
+    title: "2 or 3 permits, 1 restart each, expiry",
+    scene: { ...two, modes: [p, p], permits: [2, 3], tickets: 2, expiry: true },
+    floor: 1_600_000,
+    full: true,
+  },
+  {
+    title: "2 permits or a lock, 1 restart each, expiry",
+    scene: { ...two, modes: [p, x], permits: [2, undefined], tickets: 2, expiry: true },
+    floor: 900_000,
+    full: true,
+  },
+  { title: "2 permits, and one counts 3", scene: { ...three2, permits: [2, 2, 3] }, floor: 600_000, full: true },
+];
 
 export const SCENES: readonly Staged[] = [
   ...(
@@ -79,6 +137,7 @@ export const SCENES: readonly Staged[] = [
       full: true,
     },
   ]),
+  ...PERMITS,
   { title: "one expires", scene: { ...three, timestamps: 1, expiry: [0] }, floor: 100_000, full: true },
   { title: "one expires", scene: { ...three, expiry: [0] }, floor: 100_000, full: true },
   {

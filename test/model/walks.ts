@@ -14,7 +14,7 @@ import {
   start,
   step,
 } from "../../packages/lock/src/two-object/machine.js";
-import { conflicts, type Mode, type Ticket } from "../../packages/lock/src/two-object/ticket.js";
+import { conflicts, disagree, type Mode, type Ticket } from "../../packages/lock/src/two-object/ticket.js";
 import { asked, forget, minds } from "./forgetting.js";
 import { lineOf, NOW_MS } from "./machine-table.js";
 import { idsOf, LEASE_MS, type Scene } from "./scene.js";
@@ -63,12 +63,19 @@ export class Walk {
     this.#compares = compares;
     const contenders = 2 + this.#below(3);
     const tickets = 1 + this.#below(4);
-    const modes = Array.from({ length: contenders }, (): Mode => (this.#chance() < 0.7 ? "exclusive" : "shared"));
+    // Every fifth is of a semaphore; now and then one of its clients counts otherwise. No chance is drawn for that.
+    const permits = seed % 5 === 0 ? 1 + (seed % 3) : undefined;
+    const odd = seed % 4 === 0 ? (seed % 8 === 0 ? undefined : permits! + 1) : permits;
+    const modes = Array.from({ length: contenders }, (_, index): Mode => {
+      const mode = this.#chance() < 0.7 ? "exclusive" : "shared";
+      return permits === undefined || (index === 0 && odd === undefined) ? mode : "permit";
+    });
     const wild = this.#chance() < 0.7;
     this.#timestamps = 1 + this.#below(3);
     this.#keyOrder = this.#chance() < 0.5;
     this.#scene = {
       modes,
+      permits: modes.map((mode, index) => (mode === "permit" ? (index === 0 ? odd : permits) : undefined)),
       tickets,
       ranks: this.#shuffled(Array.from({ length: contenders * tickets }, (_, rank) => rank)),
       timestamps: 2,
@@ -202,7 +209,8 @@ export class Walk {
       // A living ticket seen without its -0 has a young -1.
       if (doorMs === undefined && !this.#mayBeDead(slot)) timeless = true;
       const mode = this.#scene.modes[Math.floor(slot / this.#scene.tickets)]!;
-      tickets.push({ id: this.#ids[slot]!, mode, leaseMs: LEASE_MS, doorMs, placeMs });
+      const permits = this.#scene.permits![Math.floor(slot / this.#scene.tickets)];
+      tickets.push({ id: this.#ids[slot]!, mode, permits, leaseMs: LEASE_MS, doorMs, placeMs });
     }
     tickets.sort((a, b) => (a.id < b.id ? -1 : 1));
     return { tickets, marker: undefined, serverTimeMs: timeless ? undefined : NOW_MS };
@@ -273,7 +281,11 @@ export class Walk {
     const holders = this.#actors.filter(
       (actor) => !actor.done && isHeld(actor) && actor.deletes === undefined && (actor.valid || actor.claimedInvalid),
     );
-    return holders.some((a) => holders.some((b) => a.index < b.index && conflicts(a.line.mode, b.line.mode)));
+    return holders.some(({ line, index }) =>
+      line.permits === undefined
+        ? holders.some((b) => b.index !== index && conflicts(line.mode, b.line.mode))
+        : holders.length > line.permits || holders.some((b) => disagree(line, b.line)),
+    );
   }
 
   #leftBehind(): boolean {

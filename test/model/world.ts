@@ -95,6 +95,7 @@ export class World extends Ground {
         this.#delete(i, word, slot, () => this.table.deleted(i, number));
         break;
       case HELD:
+        if (this.scene.keeps?.includes(i) === true) break;
         this.fresh();
         this.enter(i, this.table.plain(RELEASE, slot));
         this.#emit(7, i, slot);

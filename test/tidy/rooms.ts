@@ -83,6 +83,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "errors",
       "events",
       "fence-rule",
+      "permits",
       "settings",
       "two-object/liveness",
       "two-object/machine",
@@ -102,7 +103,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "two-object/driver",
       "two-object/objects",
     ],
-    voice: ["conditional/inspect", "fence", "index", "inspect", "lease", "lock", "locks"],
+    voice: ["conditional/inspect", "fence", "index", "inspect", "lease", "lock", "locks", "semaphore"],
   },
   b2: {
     law: ["addresses", "answers", "b2-calls", "b2-classify", "b2-errors", "file-name"],

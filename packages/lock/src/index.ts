@@ -26,5 +26,6 @@ export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
 export type { Lease } from "./lease.js";
 export type { AcquireOptions, Lock } from "./lock.js";
 export { createLocks, type Locks } from "./locks.js";
+export type { Semaphore, SemaphoreOptions } from "./semaphore.js";
 export type { LocksOptions } from "./settings.js";
-export type { Mode } from "./two-object/ticket.js";
+export type { LockMode, Mode } from "./two-object/ticket.js";

@@ -11,6 +11,8 @@ import { compareOrder, conflicts, doorKey, type Mode, placeKey, type Ticket, typ
 export interface TicketInfo {
   readonly ticketId: string;
   readonly mode: Mode;
+  /** Of a semaphore's ticket: how many may hold at once. */
+  readonly permits: number | undefined;
   /** As the order of the listing says. A claim is the holder's own; from outside this is the best that can be known. */
   readonly state: "holds" | "waits" | "choosing";
   /** Who: the holder's label; undefined for foreign tickets. */
@@ -74,11 +76,13 @@ async function describe(
   );
   const metadata = head.found ? head.metadata : {};
   const ahead = line.slice(0, line.indexOf(ticket));
-  const free = ticket.placeMs !== undefined && !ahead.some((other) => conflicts(other.mode, ticket.mode));
+  const before = ahead.filter((other) => conflicts(other.mode, ticket.mode)).length;
+  const free = ticket.placeMs !== undefined && before < (ticket.permits ?? 1);
   const ageMs = view.serverTimeMs === undefined ? undefined : Math.max(0, view.serverTimeMs - newestMs(ticket));
   return {
     ticketId: ticket.id,
     mode: ticket.mode,
+    permits: ticket.permits,
     state: free ? "holds" : ticket.placeMs === undefined ? "choosing" : "waits",
     label: metadata[HOLDER],
     sinceMs: ticket.placeMs,

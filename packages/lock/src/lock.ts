@@ -14,11 +14,11 @@ import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./i
 import { Holding, Lease } from "./lease.js";
 import type { Settings } from "./settings.js";
 import { type Mutation, runLine } from "./two-object/driver.js";
-import { lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
+import { type LockMode, lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
 
 export interface AcquireOptions {
   /** Default "exclusive". Shared leases exclude only exclusive ones. */
-  readonly mode?: Mode | undefined;
+  readonly mode?: LockMode | undefined;
   /** How long to stand in line, in ms. 0: try once. Default: the locks' `waitMs`. */
   readonly waitMs?: number | undefined;
   /** Leaves the line at once; its reason is thrown unchanged. */
@@ -46,13 +46,17 @@ export interface LockContext {
 
 export class Lock {
   readonly #context: LockContext;
+  readonly #permits: number | undefined;
 
+  /** `permits`: of a semaphore's line; users get their locks from `locks.lock`. */
   constructor(
     readonly key: string,
     context: LockContext,
+    permits?: number,
   ) {
-    lockKey(key);
+    lockKey(key, permits);
     this.#context = context;
+    this.#permits = permits;
   }
 
   /**
@@ -106,7 +110,10 @@ export class Lock {
         id,
       );
     }
-    const { lease, by, waitedMs } = await this.#acquire({ ...options, mode: own.mode }, id);
+    if (own.permits !== this.#permits)
+      throw new InvalidError("ticketId", "must be of a lock, or of a semaphore of as many permits, as this is", id);
+    const mode = own.mode === "permit" ? undefined : own.mode;
+    const { lease, by, waitedMs } = await this.#acquire({ ...options, mode }, id);
     if (lease === undefined) throw new NotAcquiredError(this.key, waitedMs, by);
     return lease;
   }
@@ -148,19 +155,36 @@ export class Lock {
     return { store, settings, key: this.key, memory };
   }
 
+  #modeOf(options: AcquireOptions): Mode {
+    if (this.#permits === undefined) return oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
+    if (options.mode !== undefined) throw new InvalidError("mode", "is no option of a semaphore", options.mode);
+    return "permit";
+  }
+
   async #acquire(
     options: AcquireOptions,
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
     const { settings, gate, memory, mutation, emit } = this.#context;
-    const mode = oneOf("mode", options.mode ?? "exclusive", ["exclusive", "shared"]);
+    const mode = this.#modeOf(options);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
     const tell = (id: string, facts: EventFacts) => emit({ ...facts, key: this.key, ticketId: id, mode } as LockEvent);
     const { signal, done } = this.#context.begin(options.signal);
     try {
       const store = gate.ready ?? (await gate.open(signal));
       const startedMs = settings.clock.monotonicMs();
-      const attempt = { ...mutation, store, settings, key: this.key, mode, waitMs, signal, ticketId, emit: tell };
+      const attempt = {
+        ...mutation,
+        store,
+        settings,
+        key: this.key,
+        mode,
+        waitMs,
+        signal,
+        ticketId,
+        emit: tell,
+        permits: this.#permits,
+      };
       const onTicket = {
         open: (ticket: HeldTicket) => this.#context.opened(ticket),
         closed: (ticket: HeldTicket) => this.#context.closed(ticket),

@@ -12,6 +12,8 @@ import { type Pending, track, untrack } from "./finalizer.js";
 import type { HeldTicket } from "./held-ticket.js";
 import type { Holding } from "./lease.js";
 import { Lock, type LockContext } from "./lock.js";
+import { checkPermits } from "./permits.js";
+import { Semaphore, type SemaphoreOptions } from "./semaphore.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
 import type { Mutation } from "./two-object/driver.js";
 
@@ -53,6 +55,12 @@ export class Locks {
   /** A named lock. Asks the store nothing. Throws InvalidError for a key the protocol refuses. */
   lock(key: string): Lock {
     return new Lock(key, this.#context);
+  }
+
+  /** A named semaphore: so many may hold it at once. Asks the store nothing. Throws InvalidError for a bad key or number. */
+  semaphore(key: string, options: SemaphoreOptions): Semaphore {
+    const permits = checkPermits(options?.permits);
+    return new Semaphore(new Lock(key, this.#context, permits), permits);
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { EventFacts } from "../events.js";
 import { Keeper } from "../keeper.js";
+import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
 import { SteadyClock } from "../steady.js";
 import { type Attempt, drawUlid, type Lost, type Won } from "../two-object/driver.js";
@@ -20,10 +21,17 @@ export interface RecordAttempt extends Omit<Attempt, "rules" | "onTicket"> {
 }
 
 /** The facts of one acquire, as the machine wants them. */
-export function recordLine(settings: Settings, mode: Mode, deadlineMs: number, rules?: Partial<Rules>): Line {
+export function recordLine(
+  settings: Settings,
+  mode: Mode,
+  deadlineMs: number,
+  rules?: Partial<Rules>,
+  permits?: number,
+): Line {
   const { label, leaseMs, marginMs, clockSkewMs, pollMinMs, pollMaxMs } = settings;
   return {
     mode,
+    permits,
     label,
     leaseMs,
     marginMs,
@@ -35,14 +43,14 @@ export function recordLine(settings: Settings, mode: Mode, deadlineMs: number, r
   };
 }
 
-/** Runs the line. Answers the won ticket or the verdict; throws store errors, PROTOCOL_MISMATCH, and the signal's reason unchanged. */
+/** Runs the line. Answers the won ticket or the verdict; throws store errors, PROTOCOL_MISMATCH, PERMITS_MISMATCH, and the signal's reason unchanged. */
 export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost> {
   const { store, settings, key, mode, memory } = attempt;
   const { clock, leaseMs } = settings;
   const hands: Hands = { store, settings, key, memory };
   const startedMs = clock.monotonicMs();
   const steady = new SteadyClock(clock, settings.marginMs / 2);
-  const line = recordLine(settings, mode, startedMs + attempt.waitMs, attempt.recordRules);
+  const line = recordLine(settings, mode, startedMs + attempt.waitMs, attempt.recordRules, attempt.permits);
   let id = attempt.ticketId ?? "";
   let requests = 0;
   let told = "";
@@ -58,7 +66,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     steadyMs: () => steady.nowMs(),
     timeoutMs: settings.requestTimeoutMs,
     draw: () => {
-      id = ticketId(drawUlid(undefined, clock.wallMs(), settings.random), mode, leaseMs);
+      id = ticketId(drawUlid(undefined, clock.wallMs(), settings.random), mode, leaseMs, attempt.permits);
       return id;
     },
     onRequest: () => {
@@ -90,6 +98,10 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     case "contended":
       withdrew("the wait is over");
       return verdict;
+    case "disagreed": {
+      const others = verdict.with.map(({ id: ticketId, permits, label }) => ({ ticketId, permits, label }));
+      throw permitsMismatch(key, attempt.permits, others);
+    }
     case "notFound":
       return { is: "failed", code: "TICKET_NOT_FOUND" };
     case "mismatch":

@@ -21,6 +21,7 @@ export async function inspectRecord(hands: Hands, options: CallOptions): Promise
     return {
       ticketId: entry.id,
       mode: entry.mode,
+      permits: entry.permits,
       state,
       label: entry.label,
       sinceMs: undefined,

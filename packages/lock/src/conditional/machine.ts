@@ -7,6 +7,7 @@ import { conflicts, type Mode } from "../two-object/ticket.js";
 import { deadHolders, type Sighting, watch } from "./liveness.js";
 import {
   type Content,
+  dissenters,
   EMPTY,
   type Entry,
   entryOf,
@@ -20,6 +21,8 @@ import {
 
 export interface Line {
   readonly mode: Mode;
+  /** Of a semaphore: how many may hold at once. */
+  readonly permits?: number | undefined;
   readonly label: string;
   readonly leaseMs: number;
   readonly marginMs: number;
@@ -49,6 +52,10 @@ export interface Rules {
   readonly keepToken: boolean;
   /** How old a record is, the store's own clock says; without: the reader's. */
   readonly storeClock: boolean;
+  /** Nobody joins those who count other permits. */
+  readonly permitsCompared: boolean;
+  /** No more than the permits hold. */
+  readonly permitsCounted: boolean;
 }
 export const ALL_RULES: Rules = {
   unknown: "read back",
@@ -59,6 +66,8 @@ export const ALL_RULES: Rules = {
   renewUnderIfMatch: true,
   keepToken: true,
   storeClock: true,
+  permitsCompared: true,
+  permitsCounted: true,
 };
 
 /** A record as the store has it. `etag` is what makes the next write conditional. */
@@ -84,6 +93,8 @@ export type Verdict =
   /** Ours since the write that was sent at `sentAtMs`. */
   | { readonly is: "held"; readonly token: bigint; readonly sentAtMs: number; readonly stored: Stored }
   | { readonly is: "contended"; readonly by: readonly string[] }
+  /** These count other permits for the key than we do, or use it as a lock where we want a semaphore. */
+  | { readonly is: "disagreed"; readonly with: readonly Entry[] }
   /** Two-object tickets stand under the prefix; we are out of the record again. */
   | { readonly is: "mismatch"; readonly object: string }
   /** The ticket to resume is not in the record. */
@@ -257,6 +268,7 @@ function begin(line: Line, state: State, facts: Facts): Step {
   const { stored } = state;
   const free =
     stored?.record.confirmed === true &&
+    dissenters(stored.record, line).length === 0 &&
     standing(join(stored.record, entry(line, state, facts)), state.id) === "holder";
   return free ? decide(line, state, facts) : read(state, undefined);
 }
@@ -321,7 +333,10 @@ function decide(line: Line, state: State, facts: Facts): Step {
   if (place === "waiter") return dead.length > 0 ? write(state, content) : wait(line, state, facts);
   if (state.joined) return again(state);
 
-  const joined = join(content, entry(line, state, facts));
+  const others = line.rules.permitsCompared ? dissenters(content, line) : [];
+  if (others.length > 0)
+    return dead.length > 0 ? write(state, content) : out(line, { ...state, ending: { is: "disagreed", with: others } });
+  const joined = join(content, entry(line, state, facts), line.rules.permitsCounted ? 0 : 1);
   if (standing(joined, state.id) === "waiter" && facts.nowMs >= line.deadlineMs) {
     return dead.length > 0
       ? write(state, content)
@@ -472,7 +487,8 @@ function over(state: State, verdict: Verdict): Step {
 }
 
 function entry(line: Line, state: State, facts: Facts): Omit<Entry, "token" | "renewals" | "granted"> {
-  return { id: state.id, mode: line.mode, label: line.label, leaseMs: line.leaseMs, atMs: facts.serverNowMs };
+  const { mode, permits, label, leaseMs } = line;
+  return { id: state.id, mode, ...(permits === undefined ? {} : { permits }), label, leaseMs, atMs: facts.serverNowMs };
 }
 
 /** Holders other than ourselves that are dead, by the record as it was read last. */

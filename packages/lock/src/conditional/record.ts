@@ -3,14 +3,18 @@
  * Pure: decodes strictly, encodes, and applies what the protocol allows. Never guesses at a record it does not know.
  */
 import { BucketlockError } from "@bucketlock/core";
-import { conflicts, type Mode } from "../two-object/ticket.js";
+import { conflicts, disagree, type Mode, PERMITS_MAX } from "../two-object/ticket.js";
 
 const FORMAT = 1;
+/** Of a record with a semaphore's tickets in it: who knows only locks must not read it as one. */
+const FORMAT_PERMITS = 2;
 
 /** One ticket in the record. */
 export interface Entry {
   readonly id: string;
   readonly mode: Mode;
+  /** How many may hold at once, as its owner says; undefined: it is of a lock. The same in every entry of a record. */
+  readonly permits?: number | undefined;
   readonly label: string;
   readonly leaseMs: number;
   /** Its fencing token; undefined while it waits. Kept through renewals. */
@@ -43,6 +47,7 @@ export function encode(record: LockRecord): string {
   const entry = (one: Entry) => ({
     id: one.id,
     mode: one.mode,
+    ...(one.permits === undefined ? {} : { permits: one.permits }),
     label: one.label,
     leaseMs: one.leaseMs,
     ...(one.token === undefined ? {} : { token: String(one.token) }),
@@ -50,8 +55,9 @@ export function encode(record: LockRecord): string {
     ...(one.atMs === undefined ? {} : { atMs: one.atMs }),
     granted: one.granted,
   });
+  const hasPermits = [...record.holders, ...record.queue].some((one) => one.permits !== undefined);
   return JSON.stringify({
-    format: FORMAT,
+    format: hasPermits ? FORMAT_PERMITS : FORMAT,
     token: String(record.token),
     confirmed: record.confirmed,
     writeId: record.writeId,
@@ -69,8 +75,8 @@ export function decode(objectKey: string, text: string): LockRecord {
     throw corrupt(objectKey, "it is no JSON", cause);
   }
   const record = fields(objectKey, raw, "the record");
-  if (record.format !== FORMAT) {
-    if (typeof record.format === "number" && record.format > FORMAT) {
+  if (record.format !== FORMAT && record.format !== FORMAT_PERMITS) {
+    if (typeof record.format === "number" && record.format > FORMAT_PERMITS) {
       throw new BucketlockError(
         `the lock record was written by a later version (format ${record.format}); update this one: ${objectKey}`,
         {
@@ -95,13 +101,14 @@ export function decode(objectKey: string, text: string): LockRecord {
 
 /** What every write of ours keeps true. */
 function check(objectKey: string, record: LockRecord): void {
-  const ids = [...record.holders, ...record.queue].map((one) => one.id);
+  const all = [...record.holders, ...record.queue];
+  const ids = all.map((one) => one.id);
   if (new Set(ids).size !== ids.length) throw corrupt(objectKey, "a ticket stands in it twice");
+  if (all.some((one) => disagree(one, all[0]!))) throw corrupt(objectKey, "its tickets count different permits");
   for (const [at, one] of record.holders.entries()) {
     if (one.token === undefined) throw corrupt(objectKey, `holders[${at}] has no token`);
     if (one.token > record.token) throw corrupt(objectKey, `holders[${at}] has a token above the highest`);
-    if (record.holders.some((other) => other !== one && conflicts(other.mode, one.mode)))
-      throw corrupt(objectKey, "two holders conflict");
+    if (!hasRoom(record.holders.slice(0, at), one)) throw corrupt(objectKey, "more hold than may");
   }
   if (record.queue.some((one) => one.token !== undefined)) throw corrupt(objectKey, "a waiter has a token");
 }
@@ -111,11 +118,12 @@ function entries(objectKey: string, value: unknown, name: string): Entry[] {
   return value.map((raw, at) => {
     const where = `${name}[${at}]`;
     const one = fields(objectKey, raw, where);
-    if (one.mode !== "exclusive" && one.mode !== "shared")
-      throw corrupt(objectKey, `${where}.mode is neither exclusive nor shared`);
+    if (one.mode !== "exclusive" && one.mode !== "shared" && one.mode !== "permit")
+      throw corrupt(objectKey, `${where}.mode is neither exclusive nor shared nor permit`);
     return {
       id: string(objectKey, one.id, `${where}.id`),
       mode: one.mode,
+      ...(one.mode === "permit" ? { permits: permits(objectKey, one.permits, `${where}.permits`) } : {}),
       label: string(objectKey, one.label, `${where}.label`),
       leaseMs: count(objectKey, one.leaseMs, `${where}.leaseMs`),
       token: one.token === undefined ? undefined : bigint(objectKey, one.token, `${where}.token`),
@@ -147,6 +155,12 @@ function count(objectKey: string, value: unknown, name: string): number {
   return value as number;
 }
 
+function permits(objectKey: string, value: unknown, name: string): number {
+  if (count(objectKey, value, name) < 1 || (value as number) > PERMITS_MAX)
+    throw corrupt(objectKey, `${name} is no number of permits`);
+  return value as number;
+}
+
 // 64 bits: what every language can hold.
 const TOKEN_MAX = 2n ** 63n - 1n;
 function bigint(objectKey: string, value: unknown, name: string): bigint {
@@ -175,9 +189,20 @@ export function standing(record: Content, id: string): "holder" | "waiter" | und
 export const entryOf = (record: Content, id: string): Entry | undefined =>
   record.holders.find((one) => one.id === id) ?? record.queue.find((one) => one.id === id);
 
-/** The newcomer holds at once when nobody in conflict holds and nobody waits; else it goes to the end of the line. */
-export function join(record: Content, entry: Omit<Entry, "token" | "renewals" | "granted">): Content {
-  const free = record.queue.length === 0 && record.holders.every((holder) => !conflicts(holder.mode, entry.mode));
+/** Those in line or holding who count otherwise than `entry` does. */
+export const dissenters = (record: Content, entry: Pick<Entry, "permits">): Entry[] =>
+  [...record.holders, ...record.queue].filter((one) => disagree(one, entry));
+
+/** May one more hold beside these? */
+function hasRoom(holders: readonly Entry[], entry: Pick<Entry, "mode" | "permits">, spare = 0): boolean {
+  if (holders.some((holder) => disagree(holder, entry))) return false;
+  if (entry.permits !== undefined) return holders.length < entry.permits + spare;
+  return holders.every((holder) => !conflicts(holder.mode, entry.mode));
+}
+
+/** The newcomer holds at once when there is room and nobody waits; else it goes to the end of the line. `spare`: 0, but for tests. */
+export function join(record: Content, entry: Omit<Entry, "token" | "renewals" | "granted">, spare = 0): Content {
+  const free = record.queue.length === 0 && hasRoom(record.holders, entry, spare);
   if (!free)
     return { ...record, queue: [...record.queue, { ...entry, token: undefined, renewals: 0, granted: false }] };
   const token = record.token + 1n;
@@ -196,8 +221,7 @@ export function grant(record: Content): Content {
   const queue = [...record.queue];
   let { token } = record;
   for (let next = queue[0]; next !== undefined; next = queue[0]) {
-    const { mode } = next;
-    if (holders.some((holder) => conflicts(holder.mode, mode))) break;
+    if (!hasRoom(holders, next)) break;
     token += 1n;
     holders.push({ ...next, token, granted: true });
     queue.shift();

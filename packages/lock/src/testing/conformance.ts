@@ -11,6 +11,7 @@ import { leaseTests } from "./conformance/lease.js";
 import { lineTests } from "./conformance/line.js";
 import { outsideTests } from "./conformance/outside.js";
 import { type LockTopic, Room } from "./conformance/room.js";
+import { semaphoreTests } from "./conformance/semaphore.js";
 
 export interface LocksUnderTest {
   readonly store: Store;
@@ -41,7 +42,7 @@ export interface LockConformanceOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-const PARTS = { line: lineTests, lease: leaseTests, outside: outsideTests } as const;
+const PARTS = { line: lineTests, lease: leaseTests, outside: outsideTests, semaphore: semaphoreTests } as const;
 
 /** Declares the suite with the runner. */
 export function lockConformance(runner: ConformanceRunner, options: LockConformanceOptions): void {

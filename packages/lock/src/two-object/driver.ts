@@ -7,6 +7,7 @@ import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type S
 import type { EventFacts } from "../events.js";
 import type { HeldTicket } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
+import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
 import { SteadyClock } from "../steady.js";
 import {
@@ -22,11 +23,12 @@ import {
   step,
   type Verdict,
 } from "./machine.js";
-import { listTickets, lookAt, RENEWAL, removeTicket, TicketObjects } from "./objects.js";
-import { type Mode, ticketId } from "./ticket.js";
+import { labelOf, listTickets, lookAt, RENEWAL, removeTicket, TicketObjects } from "./objects.js";
+import { type Mode, parseOwnId, ticketId } from "./ticket.js";
 import type { ValidityRules } from "./validity.js";
 
 const CLEANUP_MS = 5_000;
+const LABELS_MAX = 3;
 const ULID_TIME_MAX_MS = 2 ** 48 - 1;
 
 /** A ticket that won: what a lease is made of. */
@@ -38,7 +40,7 @@ export interface Won {
 }
 
 /** An acquire that ended without the lock. */
-export type Lost = Exclude<Verdict, { is: "held" }>;
+export type Lost = Exclude<Verdict, { is: "held" | "disagreed" }>;
 
 /** Rules that a test takes away to see that they are needed. Users always get all of them. */
 export interface Mutation {
@@ -53,6 +55,8 @@ export interface Attempt extends Mutation {
   readonly settings: Settings;
   readonly key: string;
   readonly mode: Mode;
+  /** Of mode permit. */
+  readonly permits?: number | undefined;
   /** 0: try once. */
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
@@ -63,7 +67,7 @@ export interface Attempt extends Mutation {
   readonly onTicket?: { open(objects: TicketObjects): void; closed(objects: TicketObjects): void };
 }
 
-/** Runs the line. Answers the won ticket or the verdict; throws store errors, and the signal's reason unchanged. */
+/** Runs the line. Answers the won ticket or the verdict; throws store errors, PERMITS_MISMATCH, and the signal's reason unchanged. */
 export async function runLine(attempt: Attempt): Promise<Won | Lost> {
   return new Driver(attempt).run();
 }
@@ -86,6 +90,7 @@ class Driver {
     this.#steady = new SteadyClock(settings.clock, settings.marginMs / 2);
     this.#line = {
       mode: attempt.mode,
+      permits: attempt.permits,
       visibilityTimeoutMs: settings.visibilityTimeoutMs,
       settleMs: settings.settleMs,
       pollMinMs: settings.pollMinMs,
@@ -105,7 +110,7 @@ class Driver {
     try {
       for (;;) {
         this.#a.signal?.throwIfAborted();
-        if (request.do === "verdict") return this.#finish(request.verdict);
+        if (request.do === "verdict") return await this.#finish(request.verdict);
         const answer = await this.#patiently(request, state);
         const facts = { nowMs: this.#a.settings.clock.monotonicMs(), valid: this.#keeper?.isValid() ?? false };
         ({ state, request } = step(this.#line, state, answer, facts));
@@ -119,7 +124,8 @@ class Driver {
     }
   }
 
-  #finish(verdict: Verdict): Won | Lost {
+  async #finish(verdict: Verdict): Promise<Won | Lost> {
+    if (verdict.is === "disagreed") throw await this.#dissent(verdict.by);
     if (verdict.is !== "held") return verdict;
     if (this.#a.keepWaiting === false) this.#keeper?.start();
     this.#objects!.won(verdict.marker);
@@ -129,6 +135,18 @@ class Driver {
       waitedMs: this.#a.settings.clock.monotonicMs() - this.#startedMs,
       requests: this.#requests,
     };
+  }
+
+  /** Asked for by name, for people: the number of permits is in the ids. */
+  async #dissent(ids: readonly string[]): Promise<BucketlockError> {
+    const { store, key, permits } = this.#a;
+    const label = (id: string) => labelOf(store, key, id, this.#call()).catch(() => undefined);
+    const others = ids.map(async (id, at) => ({
+      ticketId: id,
+      permits: parseOwnId(id)?.permits,
+      label: at < LABELS_MAX ? await label(id) : undefined,
+    }));
+    return permitsMismatch(key, permits, await Promise.all(others));
   }
 
   /** A passing fault of the store costs time, not the lock: the same request again until the deadline. */
@@ -159,6 +177,7 @@ class Driver {
             drawUlid(request.aboveUlid, settings.clock.wallMs(), settings.random),
             this.#a.mode,
             settings.leaseMs,
+            this.#a.permits,
           ),
         );
         return { of: "draw", id: this.#objects!.id };

@@ -13,11 +13,13 @@ import {
   seenInList,
   type Watched,
 } from "./liveness.js";
-import { compareOrder, conflicts, type Mode, parseOwnId, type Ticket, type View } from "./ticket.js";
+import { compareOrder, conflicts, disagree, type Mode, parseOwnId, type Ticket, type View } from "./ticket.js";
 
 /** What does not change during one acquire. */
 export interface Line extends LivenessRules {
   readonly mode: Mode;
+  /** Of a semaphore: how many may hold at once. */
+  readonly permits?: number | undefined;
   /** Own objects must show in a listing within this, in ms, else the store's listing cannot be trusted. */
   readonly visibilityTimeoutMs: number;
   /** Extra wait before a claim, for peers without a doorway listing and for weak listings, in ms. 0: none. */
@@ -40,6 +42,9 @@ export interface Rules {
   readonly ownObjectsAtClaim: boolean;
   readonly validAtClaim: boolean;
   readonly renewingDieByCount: boolean;
+  readonly permitsCompared: boolean;
+  readonly waitSetSmaller: boolean;
+  readonly looksInTurn: boolean;
 }
 export const ALL_RULES: Rules = {
   doorwayList: true,
@@ -51,6 +56,9 @@ export const ALL_RULES: Rules = {
   ownObjectsAtClaim: true,
   validAtClaim: true,
   renewingDieByCount: true,
+  permitsCompared: true,
+  waitSetSmaller: true,
+  looksInTurn: true,
 };
 
 /** What the machine wants done next. Exactly one at a time. */
@@ -76,6 +84,8 @@ export type Verdict =
   | { readonly is: "held"; readonly marker: bigint | undefined }
   /** Others stand before us and the time is up. */
   | { readonly is: "contended"; readonly by: readonly string[] }
+  /** These stand before us with another number of permits, or for a lock where we are for a semaphore. */
+  | { readonly is: "disagreed"; readonly by: readonly string[] }
   /** The store does not do what the protocol needs, or a resumed ticket is gone. */
   | {
       readonly is: "failed";
@@ -118,6 +128,7 @@ interface Before {
   readonly leaseMs: number | undefined;
   readonly placeMs: number | undefined;
   readonly hasDoor: boolean;
+  readonly disagrees: boolean;
 }
 
 export interface State {
@@ -145,6 +156,8 @@ export interface State {
   /** The wait set. */
   readonly before: readonly Before[];
   readonly watched: Readonly<Record<string, Watched>>;
+  /** Of a semaphore: looks so far, in rounds of two for each permit. Even: the next is a LIST. */
+  readonly turn: number;
   /** Highest ULID seen, so that a new ticket sorts after. */
   readonly highestUlid: string | undefined;
   readonly marker: bigint | undefined;
@@ -184,6 +197,7 @@ function fresh(nowMs: number): State {
     doorway: [],
     before: [],
     watched: {},
+    turn: 0,
     highestUlid: undefined,
     marker: undefined,
     pauseMs: 0,
@@ -217,7 +231,7 @@ export function step(line: Line, state: State, answer: Answer, facts: Facts): St
       if (answer.of === "list") return decide(line, state, answer, facts);
       break;
     case "wait":
-      if (answer.of === "sleep") return look(state);
+      if (answer.of === "sleep") return look(line, state);
       if (answer.of === "look") return afterLook(line, state, answer, facts);
       if (answer.of === "list") return lookAgain(line, state, answer, facts);
       break;
@@ -276,8 +290,11 @@ function afterDoorway(line: Line, state: State, view: View, facts: Facts): Step 
   if (own?.doorMs === undefined) return gate(line, state, facts);
   const conflicting = others(line, state, view).filter((ticket) => ticket.placeMs !== undefined);
   const next = { ...state, highestUlid: highestUlid(state, view), doorway: conflicting.map((ticket) => ticket.id) };
+  const alive = conflicting.filter((ticket) => !isDeadByServer(line, ticket, view));
+  const odd = alive.filter((ticket) => disagrees(line, ticket));
+  if (odd.length > 0) return disagreed(next, odd);
   // Whoever is complete now stands before us: a try that may not wait can go home without drawing a place.
-  if (facts.nowMs >= line.deadlineMs && conflicting.some((ticket) => !isDeadByServer(line, ticket, view))) {
+  if (facts.nowMs >= line.deadlineMs && alive.length >= room(line)) {
     return withdraw(next, "others hold it and no wait was asked for", { is: "contended", by: next.doorway });
   }
   return { state: { ...next, phase: "place" }, request: { do: "putPlace" } };
@@ -338,7 +355,7 @@ function decide(line: Line, state: State, answer: Extract<Answer, { of: "list" }
   const before = conflicting.filter((ticket) =>
     isComplete(ticket) ? compare(line, ticket, mine) < 0 : line.rules.waitForChoosing,
   );
-  return settleOrWait(line, { ...next, before: before.map(standing) }, answer, facts);
+  return settleOrWait(line, { ...next, before: before.map((ticket) => standing(line, ticket)) }, answer, facts);
 }
 
 /** The next place must sort after these: until the server's clock has passed them, drawing again would end the same way. */
@@ -365,9 +382,10 @@ function lookAgain(line: Line, state: State, answer: Extract<Answer, { of: "list
     if (ticket === undefined) continue;
     // Who stood before me stays until both objects are gone. Who was choosing stays unless it chose a place behind mine.
     if (one.order === undefined && isComplete(ticket) && compare(line, ticket, mine) > 0) continue;
-    before.push({ ...standing(ticket), order: one.order ?? standing(ticket).order });
+    const now = standing(line, ticket);
+    before.push({ ...now, order: one.order ?? now.order });
   }
-  const next: State = { ...state, before, marker: view.marker, highestUlid: highestUlid(state, view) };
+  const next: State = { ...turned(line, state), before, marker: view.marker, highestUlid: highestUlid(state, view) };
   return settleOrWait(line, next, answer, facts);
 }
 
@@ -379,14 +397,20 @@ function confirm(line: Line, state: State, answer: Extract<Answer, { of: "list" 
   if (own?.doorMs === undefined || own.placeMs === undefined) return withdraw(state, "the ticket was taken over");
   const mine = { placeMs: own.placeMs, id: own.id };
   const before = others(line, state, view).filter((ticket) => isComplete(ticket) && compareOrder(ticket, mine) < 0);
-  const next: State = { ...state, before: before.map(standing), marker: view.marker };
-  return before.length === 0 ? held(next) : wait(line, next, answer, facts);
+  const next: State = { ...state, before: before.map((ticket) => standing(line, ticket)), marker: view.marker };
+  return isFree(line, next) ? held(next) : wait(line, next, answer, facts);
 }
 
 function settleOrWait(line: Line, state: State, answer: Extract<Answer, { of: "list" }>, facts: Facts): Step {
-  if (state.before.length > 0) return wait(line, state, answer, facts);
+  if (!isFree(line, state)) return wait(line, state, answer, facts);
   if (line.settleMs > 0) return { state: { ...state, phase: "settle" }, request: { do: "sleep", ms: line.settleMs } };
   return held(state);
+}
+
+/** Fewer before us than may hold, and all of our kind: who is of another kind counts otherwise than we do. */
+function isFree(line: Line, { before }: State): boolean {
+  const fits = line.rules.waitSetSmaller ? before.length < room(line) : before.length <= room(line);
+  return fits && !before.some((one) => one.disagrees);
 }
 
 function held(state: State): Step {
@@ -411,7 +435,8 @@ function wait(line: Line, state: State, answer: Extract<Answer, { of: "list" }>,
       return takeOver(next, one.id);
     }
   }
-  return sleepOrGiveUp(line, next, facts);
+  const odd = state.before.filter((one) => one.disagrees && one.order !== undefined);
+  return odd.length > 0 ? disagreed(next, odd) : sleepOrGiveUp(line, next, facts);
 }
 
 /**
@@ -425,15 +450,15 @@ function diesByList(line: Line, ticket: Ticket): boolean {
 
 function takeOver(state: State, id: string): Step {
   // A shared holder's token is below the next exclusive one anyway; markers exist only where tokens are in use.
-  const exclusive = parseOwnId(id)?.mode !== "shared";
+  const exclusive = (parseOwnId(id)?.mode ?? "exclusive") === "exclusive";
   const marker = exclusive && state.marker !== undefined ? state.marker + 1n : undefined;
   return { state: { ...state, phase: "takeOver" }, request: { do: "takeOver", id, marker } };
 }
 
 function sleepOrGiveUp(line: Line, state: State, facts: Facts): Step {
   // A choosing ticket may not even be before us: a try waits that little, or two tries at once would both go home.
-  const choosingOnly = state.before.every((one) => one.order === undefined);
-  const deadlineMs = choosingOnly ? Math.max(line.deadlineMs, state.startedMs + TRY_CHOOSING_MS) : line.deadlineMs;
+  const byChoosing = state.before.filter((one) => one.order !== undefined).length < room(line);
+  const deadlineMs = byChoosing ? Math.max(line.deadlineMs, state.startedMs + TRY_CHOOSING_MS) : line.deadlineMs;
   const leftMs = deadlineMs - facts.nowMs;
   if (leftMs <= 0) {
     return withdraw(state, "the wait is over", { is: "contended", by: state.before.map((one) => one.id) });
@@ -445,27 +470,33 @@ function sleepOrGiveUp(line: Line, state: State, facts: Facts): Step {
 }
 
 /** One request a look: the last one before me, by HEAD; a LIST while somebody is choosing, for only that shows its place. */
-function look(state: State): Step {
-  const one = predecessor(state);
+function look(line: Line, state: State): Step {
+  const one = watchedNext(line, state);
   if (one === undefined) return { state, request: { do: "list" } };
   return { state, request: { do: "look", id: one.id, part: one.hasDoor ? "door" : "place" } };
 }
 
-function predecessor(state: State): Before | undefined {
-  let last: Before | undefined;
-  for (const one of state.before) {
-    if (one.order === undefined) return undefined;
-    if (last === undefined || compareOrder(one.order, last.order!) > 0) last = one;
-  }
-  return last;
+/**
+ * Whom to look at by HEAD; undefined: a LIST. Of a semaphore any of the last k before me may go first, and until one of them does I
+ * stay where I am: every other look is a LIST, which shows them all, and between them HEADs ask one after the other, for only a HEAD
+ * shows that a ticket which renewed is dead.
+ */
+function watchedNext(line: Line, state: State): Before | undefined {
+  if (state.before.some((one) => one.order === undefined)) return undefined;
+  if (room(line) > 1 && line.rules.looksInTurn && state.turn % 2 === 0) return undefined;
+  const lastFirst = [...state.before].sort((a, b) => compareOrder(b.order!, a.order!));
+  return lastFirst[state.turn >> 1];
 }
 
+const turned = (line: Line, state: State): State =>
+  room(line) === 1 || !line.rules.looksInTurn ? state : { ...state, turn: (state.turn + 1) % (2 * room(line)) };
+
 function afterLook(line: Line, state: State, answer: Extract<Answer, { of: "look" }>, facts: Facts): Step {
-  const one = predecessor(state)!;
+  const one = watchedNext(line, state)!;
   if (line.rules.validAtClaim && !facts.valid) return withdraw(state, "the ticket was not kept alive");
   if (answer.sign === undefined) return { state, request: { do: "list" } };
   const watched = seenByHead(state.watched[one.id], answer.sign, facts.nowMs);
-  const next: State = { ...state, watched: { ...state.watched, [one.id]: watched } };
+  const next: State = { ...turned(line, state), watched: { ...state.watched, [one.id]: watched } };
   const counted = answer.sign.renewal !== undefined;
   const newest = Math.max(answer.sign.lastModifiedMs ?? 0, one.placeMs ?? 0);
   if (
@@ -480,6 +511,11 @@ function afterLook(line: Line, state: State, answer: Extract<Answer, { of: "look
 /** Ends an attempt from outside: the caller gave up or the program ends. Whatever was sent may still land. */
 export function giveUp(state: State, why: string, ending: Verdict): Step {
   return withdraw(state, why, ending);
+}
+
+function disagreed(state: State, by: readonly { readonly id: string }[]): Step {
+  const ending: Verdict = { is: "disagreed", by: by.map((one) => one.id) };
+  return withdraw(state, "others count other permits for this key", ending);
 }
 
 function withdraw(state: State, why: string, ending?: Verdict, pauseMs = 0): Step {
@@ -512,13 +548,19 @@ function isComplete(ticket: Ticket): ticket is Ticket & { readonly placeMs: numb
   return ticket.placeMs !== undefined;
 }
 
-function standing(ticket: Ticket): Before {
+/** How many may hold at once. */
+const room = (line: Line): number => line.permits ?? 1;
+
+const disagrees = (line: Line, ticket: Ticket): boolean => line.rules.permitsCompared && disagree(line, ticket);
+
+function standing(line: Line, ticket: Ticket): Before {
   return {
     id: ticket.id,
     order: ticket.placeMs === undefined ? undefined : { placeMs: ticket.placeMs, id: ticket.id },
     leaseMs: ticket.leaseMs,
     placeMs: ticket.placeMs,
     hasDoor: ticket.doorMs !== undefined,
+    disagrees: disagrees(line, ticket),
   };
 }
 

@@ -73,6 +73,17 @@ export async function lookAt(
   };
 }
 
+/** Who drew the ticket, for people. */
+export async function labelOf(
+  store: Store,
+  key: string,
+  id: string,
+  options: CallOptions,
+): Promise<string | undefined> {
+  const answer = await store.head(doorKey(key, id), options);
+  return answer.found ? answer.metadata[HOLDER] : undefined;
+}
+
 /** Removes another's ticket, `-1` first, all its versions. With `marker`, the fencing marker is written before, and replaces the one below. */
 export async function removeTicket(
   store: Store,

@@ -4,12 +4,16 @@
  */
 import { BucketlockError, InvalidError, type ListedObject } from "@bucketlock/core";
 
-export type Mode = "exclusive" | "shared";
+export type LockMode = "exclusive" | "shared";
+/** `permit`: one of the permits of a semaphore. */
+export type Mode = LockMode | "permit";
 
 /** One attempt to get a lock, as one listing shows it. */
 export interface Ticket {
   readonly id: string;
   readonly mode: Mode;
+  /** How many may hold at once, as its owner says; undefined: it is of a lock, not of a semaphore. */
+  readonly permits?: number | undefined;
   /** Undefined: a foreign client's ticket, it never expires by itself. */
   readonly leaseMs: number | undefined;
   /** Timestamp of `-0`, the doorway and the sign of life, epoch ms. Undefined: not in the listing. */
@@ -31,16 +35,20 @@ export const INFIX = ".lock.";
 const EXCLUSIVE_MD5 = "c4ca4238a0b923820dcc509a6f75849b";
 const SHARED_MD5 = "cfcd208495d565ef66e7dff9f98764da";
 
-const OWN_ID = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\.([xs])\.([1-9]\d{0,9})$/;
+const OWN_ID = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\.(?:([xs])|p([1-9]\d{0,3}))\.([1-9]\d{0,9})$/;
+/** The most permits a semaphore may have: their number is part of its objects' names. */
+export const PERMITS_MAX = 9999;
 const ENTRY = /^([^-]+)-([01])$/;
 const MARKER = /^token\.([1-9]\d{0,18})$/;
 // The longest name we ever add: ".lock." + ULID + ".x." + ten digits + "-0".
 const ADDED_BYTES = 6 + 26 + 3 + 10 + 2;
+// Of a semaphore: ".p9999." instead of ".x.".
+const PERMITS_BYTES = 4;
 const OBJECT_KEY_MAX_BYTES = 1024;
 
 /** The key of a lock, checked: what every store takes once `.lock.<ticket>` is added. Throws InvalidError. */
-export function lockKey(value: unknown, storePrefixBytes = 0): string {
-  const max = OBJECT_KEY_MAX_BYTES - ADDED_BYTES - storePrefixBytes;
+export function lockKey(value: unknown, permits?: number): string {
+  const max = OBJECT_KEY_MAX_BYTES - ADDED_BYTES - (permits === undefined ? 0 : PERMITS_BYTES);
   if (typeof value !== "string" || value === "")
     throw new InvalidError("key", "must be a string that is not empty", value);
   if (!value.isWellFormed()) throw new InvalidError("key", "must be well-formed Unicode", value);
@@ -67,16 +75,19 @@ export function markerOf(key: string, objectKey: string): bigint | undefined {
   const match = MARKER.exec(objectKey.slice(prefixOf(key).length));
   return match === null ? undefined : BigInt(match[1]!);
 }
-export const bodyOf = (mode: Mode): string => (mode === "exclusive" ? "1" : "0");
+/** A permit looks exclusive to who knows no semaphores: it can only make them wait. */
+export const bodyOf = (mode: Mode): string => (mode === "shared" ? "0" : "1");
 
-/** `<ULID>.<x or s>.<leaseMs>`: says mode and lease without a further request. */
-export function ticketId(ulid: string, mode: Mode, leaseMs: number): string {
-  return `${ulid}.${mode === "exclusive" ? "x" : "s"}.${leaseMs}`;
+/** `<ULID>.<x, s or p and the permits>.<leaseMs>`: says mode and lease without a further request. */
+export function ticketId(ulid: string, mode: Mode, leaseMs: number, permits?: number): string {
+  return `${ulid}.${mode === "permit" ? `p${permits}` : mode === "exclusive" ? "x" : "s"}.${leaseMs}`;
 }
 
 export interface OwnId {
   readonly ulid: string;
   readonly mode: Mode;
+  /** Of a semaphore's ticket. */
+  readonly permits?: number;
   readonly leaseMs: number;
 }
 
@@ -84,7 +95,9 @@ export interface OwnId {
 export function parseOwnId(id: string): OwnId | undefined {
   const match = OWN_ID.exec(id);
   if (match === null) return undefined;
-  return { ulid: match[1]!, mode: match[2] === "x" ? "exclusive" : "shared", leaseMs: Number(match[3]) };
+  const parts = { ulid: match[1]!, leaseMs: Number(match[4]) };
+  if (match[3] !== undefined) return { ...parts, mode: "permit", permits: Number(match[3]) };
+  return { ...parts, mode: match[2] === "x" ? "exclusive" : "shared" };
 }
 
 /** Of a foreign object's ETag. Undefined: the ETag is not the MD5 of `0` or `1` (SSE-KMS), only the body tells. */
@@ -133,7 +146,7 @@ export function readView(
 ): View {
   const tickets = new Map<
     string,
-    { mode: Mode; leaseMs: number | undefined; at: [number | undefined, number | undefined] }
+    { mode: Mode; permits?: number; leaseMs: number | undefined; at: [number | undefined, number | undefined] }
   >();
   let marker: bigint | undefined;
   for (const object of objects) {
@@ -155,6 +168,7 @@ export function readView(
       // An unreadable foreign mode (object gone before the GET) counts as exclusive: it can only make us wait.
       const mode = own?.mode ?? modeOfEtag(object.etag) ?? foreignModes.get(id) ?? "exclusive";
       ticket = { mode, leaseMs: own?.leaseMs, at: [undefined, undefined] };
+      if (own?.permits !== undefined) ticket.permits = own.permits;
       tickets.set(id, ticket);
     }
     ticket.at[entry[2] === "0" ? 0 : 1] = object.lastModifiedMs;
@@ -163,6 +177,7 @@ export function readView(
     tickets: [...tickets].map(([id, t]) => ({
       id,
       mode: t.mode,
+      ...(t.permits === undefined ? {} : { permits: t.permits }),
       leaseMs: t.leaseMs,
       doorMs: t.at[0],
       placeMs: t.at[1],
@@ -172,7 +187,14 @@ export function readView(
   };
 }
 
-export const conflicts = (a: Mode, b: Mode): boolean => a === "exclusive" || b === "exclusive";
+/** Only readers ignore each other. Permits of one semaphore count each other: whoever has enough of them before it waits. */
+export const conflicts = (a: Mode, b: Mode): boolean => a !== "shared" || b !== "shared";
+
+/** The same key as a lock and as a semaphore, or as semaphores of different size: nobody may hold beside such a ticket. */
+export const disagree = (
+  a: { readonly permits?: number | undefined },
+  b: { readonly permits?: number | undefined },
+): boolean => a.permits !== b.permits;
 
 /** order(X) = (timestamp of X's `-1`, X's id), both of one listing. Negative: `a` stands before `b`. */
 export function compareOrder(a: { placeMs: number; id: string }, b: { placeMs: number; id: string }): number {

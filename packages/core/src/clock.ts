@@ -72,3 +72,17 @@ export function parseInstantMs(text: string | null | undefined): number | undefi
 export function formatInstant(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
+
+/** A point in time as callers give it: a `Date`, or milliseconds since the Unix epoch. */
+export type Instant = Date | number;
+
+/** An `Instant` as epoch ms, cut to whole ones; undefined when it is none. */
+export function epochMs(value: unknown): number | undefined {
+  const ms = value instanceof Date ? value.getTime() : value;
+  return typeof ms === "number" && Number.isFinite(ms) ? Math.floor(ms) : undefined;
+}
+
+/** For libraries that take nothing else. */
+export function dateAt(ms: number): Date {
+  return new Date(ms);
+}

@@ -1,7 +1,16 @@
 /** Everything a user of @bucketlock/core may import. Anything not named here may change without notice. */
 
 export { STORE_CODES, type StoreCode } from "./classify.js";
-export { type Clock, type SleepOptions, systemClock } from "./clock.js";
+export {
+  type Clock,
+  dateAt,
+  epochMs,
+  formatInstant,
+  type Instant,
+  parseInstantMs,
+  type SleepOptions,
+  systemClock,
+} from "./clock.js";
 export type { S3Credentials, S3CredentialsProvider } from "./credentials.js";
 export * from "./errors.js";
 export { type FileStoreOptions, openFileStore } from "./file-store.js";

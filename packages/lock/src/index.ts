@@ -10,6 +10,9 @@ export {
   type Store,
   StoreError,
 } from "@bucketlock/core";
+export type { CronJob, CronOptions } from "./cron.js";
+export type { CampaignOptions, Election, ElectionOptions, Leadership, LeadOptions } from "./election.js";
+export type { Leader } from "./election-rule.js";
 export { LockLostError, NotAcquiredError } from "./errors.js";
 export type { LockEvent, OnEvent } from "./events.js";
 export {
@@ -26,6 +29,10 @@ export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
 export type { Lease } from "./lease.js";
 export type { AcquireOptions, Lock } from "./lock.js";
 export { createLocks, type Locks } from "./locks.js";
+export type { HistoryOptions, OnceJob, OnceOptions, OnceResult, OnceRun, RunInfo } from "./once.js";
+export type { Guarantee, Overlap, Why } from "./once-rule.js";
+export type { RunCoordinator, RunCoordinatorOptions } from "./run-coordinator.js";
+export { cronSchedule, everySchedule, type Schedule } from "./schedule.js";
 export type { Semaphore, SemaphoreOptions } from "./semaphore.js";
 export type { LocksOptions } from "./settings.js";
 export type { LockMode, Mode } from "./two-object/ticket.js";

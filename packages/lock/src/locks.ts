@@ -4,15 +4,28 @@
  */
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
-import { BucketlockError, InvalidError, type Store } from "@bucketlock/core";
+import { BucketlockError, type Instant, InvalidError, type Store } from "@bucketlock/core";
 import { Gate } from "./conditional/gate.js";
 import { RecordMemory } from "./conditional/record-hands.js";
+import { type CronJob, type CronOptions, cron } from "./cron.js";
+import { Election, type ElectionOptions } from "./election.js";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
 import type { HeldTicket } from "./held-ticket.js";
 import type { Holding } from "./lease.js";
 import { Lock, type LockContext } from "./lock.js";
+import {
+  type HistoryOptions,
+  history,
+  type OnceJob,
+  type OnceOptions,
+  type OnceResult,
+  once,
+  type RunInfo,
+} from "./once.js";
 import { checkPermits } from "./permits.js";
+import { type RunCoordinator, type RunCoordinatorOptions, runCoordinator } from "./run-coordinator.js";
+import type { Schedule } from "./schedule.js";
 import { Semaphore, type SemaphoreOptions } from "./semaphore.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
 import type { Mutation } from "./two-object/driver.js";
@@ -61,6 +74,31 @@ export class Locks {
   semaphore(key: string, options: SemaphoreOptions): Semaphore {
     const permits = checkPermits(options?.permits);
     return new Semaphore(new Lock(key, this.#context, permits), permits);
+  }
+
+  /** One leader at a time among those who campaign (docs/election.md). Asks the store nothing. */
+  election(key: string, options?: ElectionOptions): Election {
+    return new Election(key, this.#context, options);
+  }
+
+  /** Runs `fn` for a slot (a scheduled time) on one host only, whatever the clocks (docs/once.md). See `once`. */
+  once<T>(name: string, slot: Instant, fn: OnceJob<T>, options?: OnceOptions): Promise<OnceResult<T>> {
+    return once(this.#context, name, slot, fn, options);
+  }
+
+  /** The last runs of a job of `once` or `cron`, newest slot first. See `history`. */
+  history(name: string, options?: HistoryOptions): Promise<RunInfo[]> {
+    return history(this.#context, name, options);
+  }
+
+  /** Runs `fn` on a schedule, each slot on one host only (docs/once.md). Starts at once; ends with `stop`. */
+  cron<T>(name: string, schedule: string | Schedule, fn: OnceJob<T>, options?: CronOptions<T>): CronJob {
+    return cron(this.#context, name, schedule, fn, options);
+  }
+
+  /** Lets node-cron ask here which host runs a slot: its option `runCoordinator` (docs/once.md). */
+  runCoordinator(options?: RunCoordinatorOptions): RunCoordinator {
+    return runCoordinator(this.#context, options);
   }
 
   /**

@@ -7,6 +7,7 @@ import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type S
 import type { EventFacts } from "../events.js";
 import type { HeldTicket } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
+import type { OnceRules } from "../once-rule.js";
 import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
 import { SteadyClock } from "../steady.js";
@@ -48,6 +49,7 @@ export interface Mutation {
   readonly validityRules?: Partial<ValidityRules>;
   /** False: a waiting ticket is not kept alive. */
   readonly keepWaiting?: boolean;
+  readonly once?: Partial<OnceRules>;
 }
 
 export interface Attempt extends Mutation {

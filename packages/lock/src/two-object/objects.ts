@@ -102,7 +102,7 @@ export async function removeTicket(
 }
 
 /** Where the versions may not be listed (rights, old stores), the objects themselves: they no longer show, which is what the protocol needs. */
-async function versionsOrObjects(
+export async function versionsOrObjects(
   store: Store,
   objects: readonly DeleteTarget[],
   options: CallOptions,
@@ -136,7 +136,7 @@ async function allVersions(
   return targets;
 }
 
-async function deleteAll(store: Store, targets: readonly DeleteTarget[], options: CallOptions): Promise<void> {
+export async function deleteAll(store: Store, targets: readonly DeleteTarget[], options: CallOptions): Promise<void> {
   if (targets.length === 0) return;
   const { failed } = await store.deleteMany(targets, options);
   if (failed.length > 0) {

@@ -1,18 +1,12 @@
 /**
- * Where the keys of a session come from: given, asked for, or the environment. One question at a time, answers kept until
- * shortly before they expire. Nothing here ever prints a secret.
+ * The keys of a session: given, or asked for. One question at a time, answers kept until shortly before they expire.
+ * Nothing here ever prints a secret.
  */
 import { InvalidError, StoreError, show } from "./errors.js";
+import type { S3Credentials, S3CredentialsProvider } from "./identity.js";
 import type { SigningCredentials } from "./sigv4.js";
 
-/** The shape of AwsCredentialIdentity, so that every provider of the AWS SDK fits. */
-export interface S3Credentials extends SigningCredentials {
-  /** From then on they are refused. Anything with `getTime()` in epoch ms. */
-  readonly expiration?: { getTime(): number } | undefined;
-}
-
-/** Asked before the first request and again shortly before expiry. May take its time, may fail. */
-export type S3CredentialsProvider = () => Promise<S3Credentials>;
+export type { S3Credentials, S3CredentialsProvider } from "./identity.js";
 
 // A request signed with credentials that expire under way is refused.
 const REFRESH_BEFORE_MS = 60_000;
@@ -96,7 +90,14 @@ export class CredentialSource {
     this.#asking ??= this.#ask(this.#provider).finally(() => {
       this.#asking = undefined;
     });
-    return this.#asking;
+    try {
+      return await this.#asking;
+    } catch (error) {
+      // What is still good serves until it is not: the next call asks again.
+      const left = this.current(nowMs);
+      if (left === undefined) throw error;
+      return left;
+    }
   }
 
   /** The server refused them: ask again next time. */
@@ -109,6 +110,8 @@ export class CredentialSource {
     try {
       given = await provider();
     } catch (cause) {
+      // Our own say what is wrong better.
+      if (cause instanceof StoreError) throw cause;
       throw new StoreError("the credentials provider failed", { code: "STORE_BAD_CREDENTIALS", kind: "denied", cause });
     }
     this.#kept = new KeptCredentials(given);
@@ -118,17 +121,4 @@ export class CredentialSource {
   toJSON(): object {
     return {};
   }
-}
-
-/** AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where set, AWS_SESSION_TOKEN. Throws InvalidError naming the variable that is missing. */
-export function credentialsFromEnv(env: Readonly<Record<string, string | undefined>>): S3Credentials {
-  for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) {
-    if (!env[name]) throw new InvalidError(name, "must be set in the environment", undefined);
-  }
-  const token = env.AWS_SESSION_TOKEN;
-  return {
-    accessKeyId: env.AWS_ACCESS_KEY_ID!,
-    secretAccessKey: env.AWS_SECRET_ACCESS_KEY!,
-    ...(token ? { sessionToken: token } : {}),
-  };
 }

@@ -11,9 +11,10 @@ export {
   type SleepOptions,
   systemClock,
 } from "./clock.js";
-export type { S3Credentials, S3CredentialsProvider } from "./credentials.js";
 export * from "./errors.js";
 export { type FileStoreOptions, openFileStore } from "./file-store.js";
+export type { ConnectionOptions } from "./http-connection.js";
+export type { S3Credentials, S3CredentialsProvider } from "./identity.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export { type OpenStoreOptions, openStore } from "./open-store.js";
 export { durationMs, integer, oneOf } from "./options.js";
@@ -24,6 +25,7 @@ export type { Finding, ProbeReport, ProtocolReport } from "./probe-report.js";
 export { renderProbe } from "./probe-text.js";
 export { type Random, systemRandom } from "./random.js";
 export type { InBucket, S3CallOptions } from "./s3-calls.js";
+export { openS3SessionFromConfig, type S3ConfigOptions } from "./s3-config.js";
 export type { S3Event } from "./s3-exchange.js";
 export type { S3RequestName } from "./s3-requests.js";
 export { openS3Session, type PresignOptions, S3Session, type S3SessionOptions } from "./s3-session.js";

@@ -9,7 +9,7 @@ import { openFileStore } from "./file-store.js";
 import { createMemoryStore } from "./memory-store.js";
 import { oneOf, text } from "./options.js";
 import type { Random } from "./random.js";
-import { S3Session, type S3SessionOptions } from "./s3-session.js";
+import { openS3SessionFromConfig, type S3ConfigOptions } from "./s3-config.js";
 import type { Store } from "./store.js";
 
 export interface OpenStoreOptions {
@@ -17,8 +17,11 @@ export interface OpenStoreOptions {
   readonly clock?: Clock | undefined;
   /** Default: the system's. */
   readonly random?: Random | undefined;
-  /** For `s3:` URLs: settings and credentials. What the URL says wins; what neither says comes from the environment. */
-  readonly s3?: Partial<S3SessionOptions> | undefined;
+  /**
+   * For `s3:` URLs: settings and credentials. What the URL says wins; what neither says comes from the environment and
+   * the shared files.
+   */
+  readonly s3?: S3ConfigOptions | undefined;
 }
 
 /**
@@ -27,8 +30,8 @@ export interface OpenStoreOptions {
  * - `memory:` a new, empty store in this process
  * - `file:/absolute/dir` a directory shared by the processes of this host; `?create=1` makes it where it is missing,
  *   `?durable=1` waits for the disk with every write
- * - `s3://bucket/prefix` every key below `prefix/`; `?endpoint=`, `?region=`, `?path-style=1`; credentials and all else as
- *   `S3Session.fromEnv` finds them
+ * - `s3://bucket/prefix` every key below `prefix/`; `?endpoint=`, `?region=`, `?path-style=1`, `?profile=`; credentials and
+ *   all else as `openS3SessionFromConfig` finds them
  *
  * Reserved characters in a path or value are written as %XX.
  *
@@ -90,13 +93,14 @@ function openS3(url: string, { clock, random, s3 = {} }: OpenStoreOptions): Stor
   refuseCredentials(location, "s3");
   const [, bucket, path = ""] = /^s3:\/\/([^/]+)(?:\/(.*))?$/i.exec(location) ?? [];
   if (bucket === undefined) throw new InvalidError("url", "must be s3://bucket or s3://bucket/prefix", "another form");
-  const settings = parameters(query, ["endpoint", "region", "path-style"]);
+  const settings = parameters(query, ["endpoint", "region", "path-style", "profile"]);
   const prefix = decoded("prefix", path);
   const region = settings.get("region") ?? s3.region;
-  const session = S3Session.fromEnv({
+  const session = openS3SessionFromConfig({
     ...s3,
     bucket,
     endpoint: settings.get("endpoint") ?? s3.endpoint,
+    profile: settings.get("profile") ?? s3.profile,
     ...(region === undefined ? {} : { region }),
     forcePathStyle: flag("path-style", settings) ?? s3.forcePathStyle,
     clock: clock ?? s3.clock,

@@ -5,7 +5,7 @@
 import { nodeCrypto } from "./builtin.js";
 import { CALL_TIMEOUT_MS, checkList, checkPut, checkTargets } from "./call-checks.js";
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
-import { CredentialSource, credentialsFromEnv, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
+import { CredentialSource, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
 import { durationMs, integer, objectKey, text } from "./options.js";
@@ -20,6 +20,7 @@ import { type S3Event, S3Exchange } from "./s3-exchange.js";
 import { asOnlyVersion, objectPages, versionPages } from "./s3-listing.js";
 import { deleteEach, deleteInOne, withoutRepeats } from "./s3-multi-delete.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
+import { type Environment, settle } from "./s3-settings.js";
 import { S3Store } from "./s3-store.js";
 import { Signer, UNSIGNED_PAYLOAD } from "./sigv4.js";
 import type {
@@ -134,28 +135,18 @@ export class S3Session {
   }
 
   /**
-   * From AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION or AWS_DEFAULT_REGION,
-   * AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, BUCKETLOCK_BUCKET. What `options` names wins over the environment. Throws
-   * InvalidError naming the variable that is missing.
+   * From the environment alone: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION or
+   * AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy variables, BUCKETLOCK_BUCKET.
+   * What `options` names wins. `openS3SessionFromConfig` looks into the shared files as well. Throws InvalidError naming
+   * the variable that is missing.
    */
-  static fromEnv(
-    options: Partial<S3SessionOptions> = {},
-    env: Readonly<Record<string, string | undefined>> = process.env,
-  ): S3Session {
-    // An empty variable counts as absent, as in the AWS tools.
-    const first = (...names: string[]) => names.map((name) => env[name]).find((value) => value);
-    const endpoint = options.endpoint ?? first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL");
-    const region = options.region ?? first("AWS_REGION", "AWS_DEFAULT_REGION") ?? (endpoint ? "us-east-1" : undefined);
-    if (region === undefined) throw new InvalidError("AWS_REGION", "must be set in the environment", undefined);
-    const bucket = options.bucket ?? first("BUCKETLOCK_BUCKET");
-    if (bucket === undefined) throw new InvalidError("BUCKETLOCK_BUCKET", "must be set in the environment", undefined);
-    return new S3Session({
-      ...options,
-      endpoint,
-      region,
-      bucket,
-      credentials: options.credentials ?? credentialsFromEnv(env),
-    });
+  static fromEnv(options: Partial<S3SessionOptions> = {}, env: Environment = process.env): S3Session {
+    const { credentials: plan, region, bucket, ...settled } = settle(options, env);
+    const missing = (name: string) => new InvalidError(name, "must be set in the environment", undefined);
+    if (region === undefined) throw missing("AWS_REGION");
+    if (bucket === undefined) throw missing("BUCKETLOCK_BUCKET");
+    if (!("credentials" in plan)) throw missing("AWS_ACCESS_KEY_ID");
+    return new S3Session({ ...options, ...settled, region, bucket, credentials: plan.credentials });
   }
 
   /** The store port over this session and its own bucket. Closing the store closes the session. */

@@ -64,7 +64,7 @@ describe("openStore", () => {
     expect(refusal("/var/lib/locks")).toContain("memory:, file: or s3:");
     expect(refusal("b2://bucket")).toContain("@bucketlock/b2");
     expect(refusal("memory:shared")).toContain("memory: alone");
-    expect(refusal("s3://bucket?regoin=x")).toContain('endpoint, region, path-style; got "regoin"');
+    expect(refusal("s3://bucket?regoin=x")).toContain('endpoint, region, path-style, profile; got "regoin"');
     expect(refusal(`file:${dir}?region=x`)).toContain('create, durable; got "region"');
     expect(refusal("s3://bucket?path-style=maybe")).toContain("path-style");
     expect(refusal("s3://bucket?region=a&region=b")).toContain("once");

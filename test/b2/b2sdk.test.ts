@@ -1,7 +1,7 @@
 /** The official Python SDK (API v4) works on the emulator as on B2: it judges the emulator, not our client. */
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { describeJudge, run } from "./judges.js";
+import { describeJudge, run } from "../judges.js";
 import { useEmulator } from "./rig.js";
 
 await describeJudge("b2sdk", (python) => {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { describeJudge, run } from "./judges.js";
+import { describeJudge, run } from "../judges.js";
 import { useEmulator } from "./rig.js";
 
 const OPERATIONS = 2_400;

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { describeJudge, run } from "../judges.js";
 import { temporaryDirectory } from "../servers/guard.js";
-import { describeJudge, run } from "./judges.js";
 import { useEmulator } from "./rig.js";
 
 await describeJudge("rclone", (rclone) => {

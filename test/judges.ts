@@ -1,5 +1,5 @@
 /**
- * The clients that judge the emulator, which nobody here wrote: where they are, or why they are not. As ring 5 has it:
+ * The clients that judge the emulators, which nobody here wrote: where they are, or why they are not. As ring 5 has it:
  * BUCKETLOCK_RING5 `required` makes a missing one a failure, `off` a skip without looking, else a skip that says what to
  * install. Runs them; never decides what they should say.
  */
@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "vitest";
-import { findProgram } from "../servers/daemon.js";
+import { findProgram } from "./servers/daemon.js";
 
 export type Found = { readonly program: string } | { readonly missing: string };
 

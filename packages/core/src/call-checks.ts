@@ -24,7 +24,11 @@ export function checkPut(key: string, body: unknown, options: PutOptions): void 
   if (typeof body !== "string" && !(body instanceof Uint8Array))
     throw new InvalidError("body", "must be a Uint8Array or a string", body);
   checkCondition(options.condition);
-  for (const [name, value] of Object.entries(options.metadata ?? {})) {
+  checkMetadata(options.metadata);
+}
+
+export function checkMetadata(metadata: PutOptions["metadata"]): void {
+  for (const [name, value] of Object.entries(metadata ?? {})) {
     if (!/^[a-z0-9-]+$/.test(name))
       throw new InvalidError("metadata", "names must be of a-z, 0-9 and -", name, { details: { name } });
     if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))

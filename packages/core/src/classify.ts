@@ -52,6 +52,8 @@ export const STORE_CODES = {
   /** The bucket exists already. */
   STORE_BUCKET_EXISTS: "invalid",
   STORE_BUCKET_NOT_EMPTY: "invalid",
+  /** Some of many objects could not be deleted; the error lists them. */
+  STORE_NOT_DELETED: "denied",
   /** The session was closed. */
   STORE_CLOSED: "invalid",
 } as const satisfies Record<string, ErrorKind>;

@@ -68,6 +68,11 @@ export function parseInstantMs(text: string | null | undefined): number | undefi
   return Number.isNaN(ms) ? undefined : ms;
 }
 
+/** Epoch ms as HTTP writes a date (RFC 9110 5.6.7), the fraction cut off. */
+export function formatHttpDate(epochMs: number): string {
+  return new Date(epochMs).toUTCString();
+}
+
 /** Epoch ms as ISO 8601 in UTC with ms. */
 export function formatInstant(epochMs: number): string {
   return new Date(epochMs).toISOString();

@@ -24,9 +24,34 @@ export type { Vendor } from "./probe-prices.js";
 export type { Finding, ProbeReport, ProtocolReport } from "./probe-report.js";
 export { renderProbe } from "./probe-text.js";
 export { type Random, systemRandom } from "./random.js";
-export type { InBucket, S3CallOptions } from "./s3-calls.js";
+export type { AclAnswer, BucketsAnswer, CreateBucketOptions, NewAcl } from "./s3-buckets.js";
+export type { S3CallOptions } from "./s3-calls.js";
 export { openS3SessionFromConfig, type S3ConfigOptions } from "./s3-config.js";
+export type { CopyAnswer, CopyOptions, S3Metadata, S3Source, UpdateOptions } from "./s3-copy.js";
+export type { S3DeleteAnswer, S3DeleteManyOptions, S3DeleteOptions } from "./s3-delete.js";
+export type {
+  AccessControl,
+  BucketEntry,
+  BucketLogging,
+  CannedAcl,
+  DefaultRetention,
+  Grant,
+  Grantee,
+  ObjectLock,
+  Permission,
+  Retention,
+  RetentionMode,
+  Versioning,
+} from "./s3-documents.js";
+export type { InBucket } from "./s3-endpoint.js";
 export type { S3Event } from "./s3-exchange.js";
+export type { S3EachOptions, S3ListOptions } from "./s3-list.js";
+export type { S3ListPage, S3VersionPage } from "./s3-listing.js";
+export { NotDeletedError } from "./s3-multi-delete.js";
+export type { PutRetentionOptions, VersionOptions } from "./s3-object-lock.js";
+export type { PresignOptions, ResponseHeaders, UrlOptions } from "./s3-presign.js";
+export type { S3Doomed, S3PurgeAnswer } from "./s3-purge.js";
 export type { S3RequestName } from "./s3-requests.js";
-export { openS3Session, type PresignOptions, S3Session, type S3SessionOptions } from "./s3-session.js";
+export { openS3Session, S3Session, type S3SessionOptions } from "./s3-session.js";
 export type * from "./store.js";
+export type { Owner, S3ListedObject, S3ListedVersion } from "./xml.js";

@@ -2,19 +2,16 @@
  * What the verbs of a session have in common: options become a request of the one exchange, with its limit and bucket. Every
  * verb's file goes through here; it knows no verb, and keeps nothing between calls.
  */
+import { nodeCrypto } from "./builtin.js";
 import { checkCall } from "./call-checks.js";
 import type { Clock } from "./clock.js";
 import type { HttpAnswer } from "./request.js";
+import type { InBucket } from "./s3-endpoint.js";
 import type { S3Ask, S3Exchange, S3Outcome } from "./s3-exchange.js";
 import type { CallOptions, Condition } from "./store.js";
 import type { Pair } from "./uri.js";
-import type { XmlReader } from "./xml.js";
+import type { XmlReader, XmlTree } from "./xml.js";
 
-/** Which bucket a call is about. */
-export interface InBucket {
-  /** Default: the session's own. Where neither names one, InvalidError. */
-  readonly bucket?: string | undefined;
-}
 /** What every verb of a session takes. */
 export interface S3CallOptions extends CallOptions, InBucket {}
 
@@ -57,6 +54,15 @@ export class S3Calls {
     return this.#parts.exchange.call(this.#ask(options, ask), () => undefined, false);
   }
 
+  /** For writes that answer XML, whose outcome may be unknown. */
+  async outcome<T>(
+    options: S3CallOptions,
+    ask: Described,
+    read: (answer: HttpAnswer, xml: XmlReader) => T,
+  ): Promise<S3Outcome<T>> {
+    return this.#parts.exchange.call(this.#ask(options, ask), read, true);
+  }
+
   /** For requests whose answer is XML and cannot be absent. */
   async read<T>(
     options: S3CallOptions,
@@ -66,6 +72,25 @@ export class S3Calls {
     const outcome = await this.#parts.exchange.call(this.#ask(options, ask), read, true);
     if (outcome.outcome !== "done") throw new Error(`${ask.request} cannot be ${outcome.outcome}`);
     return { ...outcome.value, serverTimeMs: outcome.serverTimeMs };
+  }
+
+  /**
+   * A document as the body of a request, and its headers. Content-MD5: Swift and older stores refuse some requests without
+   * it, AWS those about object lock.
+   */
+  async document(
+    root: string,
+    content: { readonly [name: string]: XmlTree | undefined },
+  ): Promise<{ readonly body: Uint8Array; readonly headers: Pair[] }> {
+    const body = (await this.#parts.exchange.xml()).write(root, content);
+    return { body, headers: this.documentHeaders(body) };
+  }
+
+  documentHeaders(body: Uint8Array): Pair[] {
+    return [
+      ["content-md5", nodeCrypto().createHash("md5").update(body).digest("base64")],
+      ["content-type", "application/xml"],
+    ];
   }
 
   /** As this server wants ETags. */

@@ -16,9 +16,17 @@ export interface S3EndpointSettings {
   readonly forcePathStyle?: boolean | undefined;
 }
 
+/** Which bucket a call is about. */
+export interface InBucket {
+  /** Default: the session's own. Where neither names one, InvalidError. */
+  readonly bucket?: string | undefined;
+}
+
 export class S3Endpoint {
   readonly region: string;
   readonly bucket: string | undefined;
+  /** Amazon's own, which alone looks at where a bucket is to be made. */
+  readonly isAws: boolean;
   /** Scheme, host and port, for the connection. */
   readonly origin: string;
   /** As in the Host header and in the signature. */
@@ -32,10 +40,10 @@ export class S3Endpoint {
     this.region = regionName(settings.region);
     this.bucket = settings.bucket === undefined ? undefined : bucketName(settings.bucket);
     const url = endpointUrl(settings.endpoint ?? `https://s3.${this.region}.amazonaws.com`);
-    const isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
+    this.isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
     // A dot in the bucket would not match the wildcard certificate of the virtual host.
     const fits = this.bucket === undefined || /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
-    const pathStyle = settings.forcePathStyle ?? (!isAws || !fits);
+    const pathStyle = settings.forcePathStyle ?? (!this.isAws || !fits);
     if (!pathStyle && !fits)
       throw new InvalidError("bucket", "must be of a-z, 0-9 and - to be part of a host name", this.bucket);
     const base = url.pathname.replace(/\/+$/, "");

@@ -30,6 +30,7 @@ const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_REFUSED: "the store refuses this request",
   STORE_BUCKET_EXISTS: "the bucket exists already",
   STORE_BUCKET_NOT_EMPTY: "the bucket is not empty",
+  STORE_NOT_DELETED: "not everything could be deleted",
   STORE_UNCLEAR: "the write may or may not have been carried out",
   STORE_CLOSED: "the session is closed",
 };

@@ -188,7 +188,7 @@ export class S3Exchange {
       return { verdict: classifySilence({ why, sent }, asked), note: { cause, fact } };
     };
     ask.signal?.throwIfAborted();
-    const credentials = await this.#credentials(ask, remainingMs());
+    const credentials = await this.credentials(ask.signal, remainingMs());
     if (credentials === undefined || remainingMs() <= 0)
       return silent("timeout", false, undefined, `nothing was sent within the limit of ${ask.timeoutMs} ms`);
 
@@ -205,7 +205,7 @@ export class S3Exchange {
         body: ask.body,
         signal: ask.signal,
         // What is never sent again waits for its answer as long as it may.
-        headersMs: asked.once ? totalMs : Math.min(headersMs, totalMs),
+        headersMs: asked.once || shape.isSlow ? totalMs : Math.min(headersMs, totalMs),
         totalMs,
         maxBodyBytes: shape.maxBodyBytes,
       });
@@ -235,7 +235,7 @@ export class S3Exchange {
     const verdict = classify(answer.status, said, asked);
     if (verdict.verdict !== "done") return { verdict, note };
     try {
-      const value = read(answer, needsXml ? await this.#xml() : (undefined as never));
+      const value = read(answer, needsXml ? await this.xml() : (undefined as never));
       return { done: { outcome: "done", answer, value, serverTimeMs } };
     } catch (fault) {
       if (!(fault instanceof XmlFault)) throw fault;
@@ -243,11 +243,10 @@ export class S3Exchange {
     }
   }
 
-  /** Undefined: the limit passed while the provider thought about it. */
-  async #credentials(ask: S3Ask, remainingMs: number): Promise<SigningCredentials | undefined> {
+  /** Keys to sign with. Undefined: the limit passed while their provider thought about it. */
+  async credentials(signal: AbortSignal | undefined, remainingMs: number): Promise<SigningCredentials | undefined> {
     const { credentials, clock } = this.#parts;
     const nowMs = this.serverNowMs();
-    const { signal } = ask;
     const resolving = credentials.resolve(nowMs);
     if (!credentials.renewable) return resolving;
     let stop = () => {};
@@ -317,14 +316,15 @@ export class S3Exchange {
     }
     if (answer.body.length === 0) return "none";
     try {
-      return (await this.#xml()).error(answer.body) ?? "foreign";
+      return (await this.xml()).error(answer.body) ?? "foreign";
     } catch (fault) {
       if (!(fault instanceof XmlFault)) throw fault;
       return fault.why === "html" ? "page" : fault.why === "cut" ? "cut" : "foreign";
     }
   }
 
-  #xml(): Promise<XmlReader> {
+  /** Reads and writes documents; loaded when it is first needed. */
+  xml(): Promise<XmlReader> {
     this.#reader ??= loadXmlReader();
     return this.#reader;
   }

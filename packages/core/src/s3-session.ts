@@ -2,44 +2,55 @@
  * An authenticated conversation with an S3 server, one bucket of it by default: the S3 verbs, each with typed options and
  * answers. It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
  */
-import { nodeCrypto } from "./builtin.js";
-import { CALL_TIMEOUT_MS, checkList, checkPut, checkTargets } from "./call-checks.js";
+import { CALL_TIMEOUT_MS, checkPut } from "./call-checks.js";
 import { type Clock, parseInstantMs, systemClock } from "./clock.js";
 import { CredentialSource, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
-import { durationMs, integer, objectKey, text } from "./options.js";
+import { durationMs, integer, objectKey } from "./options.js";
 import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
 import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
 import type { HttpAnswer } from "./request.js";
-import { type InBucket, type S3CallOptions, S3Calls, versionQuery } from "./s3-calls.js";
-import { S3Endpoint } from "./s3-endpoint.js";
+import { type AclAnswer, type BucketsAnswer, type CreateBucketOptions, type NewAcl, S3Buckets } from "./s3-buckets.js";
+import { type S3CallOptions, S3Calls, versionQuery } from "./s3-calls.js";
+import {
+  type CopyAnswer,
+  type CopyOptions,
+  S3Copy,
+  type S3Metadata,
+  type S3Source,
+  type UpdateOptions,
+} from "./s3-copy.js";
+import { S3Delete, type S3DeleteAnswer, type S3DeleteManyOptions, type S3DeleteOptions } from "./s3-delete.js";
+import type { BucketLogging, DefaultRetention, ObjectLock, Retention, Versioning } from "./s3-documents.js";
+import { type InBucket, S3Endpoint } from "./s3-endpoint.js";
 import { type S3Event, S3Exchange } from "./s3-exchange.js";
-import { asOnlyVersion, objectPages, versionPages } from "./s3-listing.js";
-import { deleteEach, deleteInOne, withoutRepeats } from "./s3-multi-delete.js";
-import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
+import { type S3EachOptions, S3List, type S3ListOptions } from "./s3-list.js";
+import type { S3ListPage, S3VersionPage } from "./s3-listing.js";
+import { type PutRetentionOptions, S3ObjectLock, type VersionOptions } from "./s3-object-lock.js";
+import { type PresignOptions, plainUrl, presignedUrl, type UrlOptions } from "./s3-presign.js";
+import { type S3Doomed, S3Purge, type S3PurgeAnswer } from "./s3-purge.js";
+import type { S3RequestName } from "./s3-requests.js";
 import { type Environment, settle } from "./s3-settings.js";
 import { S3Store } from "./s3-store.js";
-import { Signer, UNSIGNED_PAYLOAD } from "./sigv4.js";
+import { Signer, type SigningCredentials } from "./sigv4.js";
 import type {
-  DeleteAnswer,
+  CallOptions,
   DeleteIfAnswer,
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
   GetOptions,
   HeadAnswer,
-  ListOptions,
-  ListPage,
   ObjectFacts,
   PutAnswer,
   PutOptions,
   Store,
-  VersionPage,
 } from "./store.js";
 import type { Pair } from "./uri.js";
+import type { S3ListedObject, S3ListedVersion } from "./xml.js";
 
 export interface S3SessionOptions extends ConnectionOptions {
   /** Such as `https://host:port`. Default: AWS in `region`. Never with credentials in it. */
@@ -67,15 +78,6 @@ export interface S3SessionOptions extends ConnectionOptions {
   readonly onEvent?: ((event: S3Event) => void) | undefined;
 }
 
-export interface PresignOptions extends InBucket {
-  readonly key?: string | undefined;
-  readonly versionId?: string | undefined;
-  /** From now on, in ms; whole seconds, 1000 to 604 800 000. Default 60 000. */
-  readonly expiresMs?: number | undefined;
-  /** Bound to the URL: whoever uses it must send exactly these. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-}
-
 /** A session. Nothing is sent and no socket opened before the first call. Throws InvalidError naming the option. */
 export function openS3Session(options: S3SessionOptions): S3Session {
   return new S3Session(options);
@@ -95,9 +97,12 @@ export class S3Session {
   readonly #calls: S3Calls;
   readonly #signer: Signer;
   readonly #credentials: CredentialSource;
-  // What this server turned out not to have.
-  #hasVersions = true;
-  #hasMultiDelete = true;
+  readonly #list: S3List;
+  readonly #delete: S3Delete;
+  readonly #purge: S3Purge;
+  readonly #copy: S3Copy;
+  readonly #buckets: S3Buckets;
+  readonly #objectLock: S3ObjectLock;
 
   constructor(options: S3SessionOptions) {
     if (typeof options !== "object" || options === null)
@@ -132,6 +137,12 @@ export class S3Session {
       timeoutMs: durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 }),
       bareIfMatch: this.bareIfMatch,
     });
+    this.#list = new S3List(this.#calls);
+    this.#delete = new S3Delete(this.#calls);
+    this.#purge = new S3Purge(this.#list, this.#delete);
+    this.#copy = new S3Copy(this.#calls, this.bucket);
+    this.#buckets = new S3Buckets(this.#calls, this.#endpoint);
+    this.#objectLock = new S3ObjectLock(this.#calls);
   }
 
   /**
@@ -219,159 +230,216 @@ export class S3Session {
   }
 
   /**
-   * Pages in byte order of the keys (ListObjectsV2). The time limit counts for each page. Throws StoreError
-   * STORE_CORRUPT_ANSWER rather than end early or never.
+   * Pages in byte order of the keys: ListObjectsV2 or, where the server has none, ListObjects. The time limit counts for
+   * each page. Throws StoreError STORE_CORRUPT_ANSWER rather than end early or never.
    */
-  async *listObjects(prefix: string, options: ListOptions & InBucket = {}): AsyncGenerator<ListPage, void, void> {
-    const pageSize = checkList(prefix, options);
-    yield* objectPages(prefix, pageSize, (query) =>
-      this.#calls.read(options, { request: "listObjects", query }, (answer, xml) => xml.objects(answer.body)),
-    );
+  listObjects(prefix: string, options: S3ListOptions = {}): AsyncGenerator<S3ListPage, void, void> {
+    return this.#list.objects(prefix, options);
+  }
+
+  /** The same, object by object. */
+  objects(prefix: string, options: S3EachOptions = {}): AsyncGenerator<S3ListedObject, void, void> {
+    return this.#list.eachObject(prefix, options);
   }
 
   /**
    * Every version and delete marker, by key, newest first. Where the server has no such request (501), the objects, as
    * LIST shows them.
    */
-  async *listObjectVersions(
-    prefix: string,
-    options: ListOptions & InBucket = {},
-  ): AsyncGenerator<VersionPage, void, void> {
-    const pageSize = checkList(prefix, options);
-    if (this.#hasVersions) {
-      let pagesRead = 0;
-      const pages = versionPages(prefix, pageSize, (query) =>
-        this.#calls.read(options, { request: "listObjectVersions", query }, (answer, xml) => xml.versions(answer.body)),
-      );
-      try {
-        for await (const page of pages) {
-          pagesRead++;
-          yield page;
-        }
-        return;
-      } catch (error) {
-        if (pagesRead > 0 || !(error instanceof StoreError && error.code === "STORE_UNSUPPORTED")) throw error;
-        this.#hasVersions = false;
-      }
-    }
-    for await (const { objects, serverTimeMs } of this.listObjects(prefix, options)) {
-      yield { versions: objects.map(asOnlyVersion), serverTimeMs };
-    }
+  listObjectVersions(prefix: string, options: S3ListOptions = {}): AsyncGenerator<S3VersionPage, void, void> {
+    return this.#list.versions(prefix, options);
+  }
+
+  /** The same, version by version. */
+  objectVersions(prefix: string, options: S3EachOptions = {}): AsyncGenerator<S3ListedVersion, void, void> {
+    return this.#list.eachVersion(prefix, options);
   }
 
   /** The object, or exactly one version. Deleting what is not there succeeds. */
-  async deleteObject(target: DeleteTarget, options: S3CallOptions = {}): Promise<DeleteAnswer> {
-    checkTargets([target]);
-    const { serverTimeMs } = await this.#calls.call(options, {
-      request: "deleteObject",
-      key: target.key,
-      query: versionQuery(target),
-    });
-    return { serverTimeMs };
+  deleteObject(target: DeleteTarget, options: S3DeleteOptions = {}): Promise<S3DeleteAnswer> {
+    return this.#delete.one(target, options);
   }
 
   /**
    * Deletes only what still has this ETag (If-Match, AWS S3 since September 2025). Never sent twice. Most servers ignore the
    * condition and delete: `deleted` proves nothing unless this bucket was probed. What is not there counts as deleted.
    */
-  async deleteObjectIf(key: string, etag: string, options: S3CallOptions = {}): Promise<DeleteIfAnswer> {
-    const condition = this.#calls.condition({ etag: text("etag", etag) });
-    try {
-      const outcome = await this.#calls.call(options, {
-        request: "deleteObject",
-        key: objectKey("key", key),
-        condition,
-      });
-      const { serverTimeMs } = outcome;
-      return { outcome: outcome.outcome === "conflict" ? "conflict" : "deleted", serverTimeMs };
-    } catch (error) {
-      // Whether it was carried out is not worth telling apart here: what is unclear is read again.
-      if (error instanceof StoreError && (error.kind === "unknown" || error.kind === "unavailable"))
-        return { outcome: "unknown" };
-      throw error;
-    }
+  deleteObjectIf(key: string, etag: string, options: S3DeleteOptions = {}): Promise<DeleteIfAnswer> {
+    return this.#delete.onlyIf(key, etag, options);
   }
 
   /**
    * In requests of up to 1000 keys. Where the server has no such request or does not answer it within half the limit, one
-   * by one. Keys that XML cannot carry always go one by one.
+   * by one. Keys that XML cannot carry always go one by one. Every one that failed is in the answer.
    */
-  async deleteObjects(given: readonly DeleteTarget[], options: S3CallOptions = {}): Promise<DeleteManyAnswer> {
-    checkTargets(given);
-    const targets = withoutRepeats(given);
-    const left = this.#calls.sharing(options);
-    const one = (target: DeleteTarget) => this.deleteObject(target, left());
-    const inOne = async (document: string) => {
-      const body = Buffer.from(document);
-      // Content-MD5: Swift and older stores refuse the request without it.
-      const md5 = nodeCrypto().createHash("md5").update(body).digest("base64");
-      const headers: Pair[] = [
-        ["content-md5", md5],
-        ["content-type", "application/xml"],
-      ];
-      const half = { ...options, timeoutMs: Math.max(left().timeoutMs / 2, 1) };
-      return this.#calls.read(half, { request: "deleteObjects", headers, body }, (answer, xml) =>
-        xml.deleted(answer.body),
-      );
-    };
-    if (!this.#hasMultiDelete || targets.length < 2) return deleteEach(targets, one);
-    return deleteInOne(targets, inOne, one, () => {
-      this.#hasMultiDelete = false;
-    });
-  }
-
-  /** Throws StoreError STORE_BUCKET_EXISTS when it is there already (some stores answer as if it had been created). */
-  async createBucket(options: S3CallOptions = {}): Promise<void> {
-    const isDefault = this.region === "us-east-1" || !/amazonaws\.com/.test(this.origin);
-    const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/";
-    const body = isDefault
-      ? undefined
-      : Buffer.from(
-          `<CreateBucketConfiguration xmlns="${xmlns}"><LocationConstraint>${this.region}</LocationConstraint></CreateBucketConfiguration>`,
-        );
-    await this.#calls.call(options, { request: "createBucket", body });
-  }
-
-  /** False: it is not there. Throws StoreError when these keys may not know. */
-  async headBucket(options: S3CallOptions = {}): Promise<boolean> {
-    try {
-      await this.#calls.call(options, { request: "headBucket" });
-      return true;
-    } catch (error) {
-      if (error instanceof StoreError && error.code === "STORE_NO_BUCKET") return false;
-      throw error;
-    }
-  }
-
-  /** It must be empty. */
-  async deleteBucket(options: S3CallOptions = {}): Promise<void> {
-    await this.#calls.call(options, { request: "deleteBucket" });
+  deleteObjects(
+    targets: readonly (string | DeleteTarget)[],
+    options: S3DeleteManyOptions = {},
+  ): Promise<DeleteManyAnswer> {
+    return this.#delete.many(targets, options);
   }
 
   /**
-   * A URL that carries the right to make one request until it expires. Synchronous; the clock is the server's as far as it
-   * is known. Throws StoreError STORE_BAD_CREDENTIALS when no credentials are at hand (a provider not asked yet).
+   * Deletes keys, keys with versions, or everything under a prefix, as DELETE does it: a bucket that keeps versions keeps
+   * them. The time limit counts for each request. Throws NotDeletedError, which lists every one that failed.
+   */
+  remove(what: S3Doomed, options: S3DeleteManyOptions = {}): Promise<S3PurgeAnswer> {
+    return this.#purge.remove(what, options);
+  }
+
+  /**
+   * As `remove`, but for good: every version and every delete marker of exactly these keys, or of all under a prefix. Where
+   * the server keeps no versions, the objects. What is not there is left alone.
+   */
+  purge(what: S3Doomed, options: S3DeleteManyOptions = {}): Promise<S3PurgeAnswer> {
+    return this.#purge.purge(what, options);
+  }
+
+  /**
+   * Copies inside the server, from `source` to `key` in `options.bucket`. Above 5 GiB in parts; then the time limit counts for
+   * each request. No condition was met, or the source is not there: an answer. Large copies need a longer `timeoutMs`.
+   */
+  copyObject(source: S3Source, key: string, options: CopyOptions = {}): Promise<CopyAnswer> {
+    return this.#copy.copy(source, key, options);
+  }
+
+  /**
+   * Gives an object new metadata by a copy onto itself. What `changes` does not name is kept; what another writes meanwhile
+   * is not overwritten (`conflict`).
+   */
+  updateMetadata(key: string, changes: S3Metadata, options: UpdateOptions = {}): Promise<CopyAnswer> {
+    return this.#copy.update(key, changes, options);
+  }
+
+  /** Is the object there? By HEAD. */
+  async exists(key: string, options: VersionOptions = {}): Promise<boolean> {
+    return (await this.headObject(key, options)).found;
+  }
+
+  getObjectAcl(key: string, options: VersionOptions = {}): Promise<AclAnswer> {
+    return this.#buckets.objectAcl(key, options);
+  }
+
+  /** Replaces it. */
+  putObjectAcl(key: string, acl: NewAcl, options: VersionOptions = {}): Promise<void> {
+    return this.#buckets.setObjectAcl(key, acl, options);
+  }
+
+  /** Until when a version is kept; undefined: no retention was set. */
+  getObjectRetention(key: string, options: VersionOptions = {}): Promise<Retention | undefined> {
+    return this.#objectLock.retention(key, options);
+  }
+
+  /** Undefined takes a retention in governance mode off, with `bypassGovernance` and the right to it. */
+  putObjectRetention(key: string, retention: Retention | undefined, options: PutRetentionOptions = {}): Promise<void> {
+    return this.#objectLock.setRetention(key, retention, options);
+  }
+
+  /** True: the version cannot be deleted as long as the hold is on. */
+  getObjectLegalHold(key: string, options: VersionOptions = {}): Promise<boolean> {
+    return this.#objectLock.legalHold(key, options);
+  }
+
+  putObjectLegalHold(key: string, hold: "on" | "off", options: VersionOptions = {}): Promise<void> {
+    return this.#objectLock.setLegalHold(key, hold, options);
+  }
+
+  /** Every bucket of these keys, and whose they are. */
+  listBuckets(options: CallOptions = {}): Promise<BucketsAnswer> {
+    return this.#buckets.list(options);
+  }
+
+  /** Throws StoreError STORE_BUCKET_EXISTS when it is there already (some stores answer as if it had been created). */
+  createBucket(options: CreateBucketOptions = {}): Promise<void> {
+    return this.#buckets.create(options);
+  }
+
+  /** False: it is not there. Throws StoreError when these keys may not know. */
+  headBucket(options: S3CallOptions = {}): Promise<boolean> {
+    return this.#buckets.exists(options);
+  }
+
+  /** It must be empty. */
+  deleteBucket(options: S3CallOptions = {}): Promise<void> {
+    return this.#buckets.delete(options);
+  }
+
+  /** The region it is in. */
+  getBucketLocation(options: S3CallOptions = {}): Promise<string> {
+    return this.#buckets.location(options);
+  }
+
+  getBucketVersioning(options: S3CallOptions = {}): Promise<Versioning> {
+    return this.#buckets.versioning(options);
+  }
+
+  /** Versions that are there stay. It cannot be switched back to `never`. */
+  putBucketVersioning(state: "enabled" | "suspended", options: S3CallOptions = {}): Promise<void> {
+    return this.#buckets.setVersioning(state, options);
+  }
+
+  getBucketAcl(options: S3CallOptions = {}): Promise<AclAnswer> {
+    return this.#buckets.bucketAcl(options);
+  }
+
+  /** Replaces it. */
+  putBucketAcl(acl: NewAcl, options: S3CallOptions = {}): Promise<void> {
+    return this.#buckets.setBucketAcl(acl, options);
+  }
+
+  /** Undefined: access is not logged. */
+  getBucketLogging(options: S3CallOptions = {}): Promise<BucketLogging | undefined> {
+    return this.#buckets.logging(options);
+  }
+
+  /** Undefined switches it off. */
+  putBucketLogging(logging: BucketLogging | undefined, options: S3CallOptions = {}): Promise<void> {
+    return this.#buckets.setLogging(logging, options);
+  }
+
+  /** Can objects of the bucket be locked, and how long are new ones? */
+  getObjectLockConfiguration(options: S3CallOptions = {}): Promise<ObjectLock> {
+    return this.#objectLock.configuration(options);
+  }
+
+  /** Switches object lock on, with this default for new versions or none. It cannot be switched off. */
+  putObjectLockConfiguration(
+    lock: { readonly defaultRetention?: DefaultRetention | undefined } = {},
+    options: S3CallOptions = {},
+  ): Promise<void> {
+    return this.#objectLock.setConfiguration(lock.defaultRetention, options);
+  }
+
+  /**
+   * A URL that carries the right to make one request, of any verb here, until it expires. Synchronous; the clock is the
+   * server's as far as it is known. Throws StoreError STORE_BAD_CREDENTIALS when no credentials are at hand (a provider
+   * not asked yet).
    */
   presign(request: S3RequestName, options: PresignOptions = {}): string {
-    const nowMs = this.#exchange.serverNowMs();
-    const credentials = this.#credentials.current(nowMs);
+    const credentials = this.#credentials.current(this.#exchange.serverNowMs());
     if (credentials === undefined)
       throw new StoreError("no credentials are at hand to sign with", {
         code: "STORE_BAD_CREDENTIALS",
         kind: "denied",
       });
-    const { method, target, query } = S3_REQUESTS[request];
-    const expiresMs = durationMs("expiresMs", options.expiresMs ?? 60_000, { min: 1000, max: 604_800_000 });
-    const endpoint = target === "service" ? this.#endpoint.service() : this.#endpoint.of(options.bucket);
-    const path = endpoint.path(target === "object" ? objectKey("key", options.key) : undefined);
-    const headers: Pair[] = [["host", endpoint.host], ...Object.entries(options.headers ?? {})];
-    const signed = this.#signer.signQuery(
-      { method, path, query: [...query, ...(versionQuery(options) ?? [])], headers, payloadHash: UNSIGNED_PAYLOAD },
-      credentials,
-      nowMs,
-      Math.ceil(expiresMs / 1000),
-    );
-    return `${endpoint.origin}${path}?${signed}`;
+    return this.#presigned(request, options, credentials);
+  }
+
+  /** As `presign`, but asks for credentials where that is needed. */
+  async presigned(request: S3RequestName, options: PresignOptions & CallOptions = {}): Promise<string> {
+    const limitMs = this.#calls.limitMs(options);
+    const credentials = await this.#exchange.credentials(options.signal, limitMs);
+    if (credentials === undefined)
+      throw new StoreError(`no credentials came within the limit of ${limitMs} ms`, {
+        code: "STORE_TIMEOUT",
+        kind: "unavailable",
+      });
+    return this.#presigned(request, options, credentials);
+  }
+
+  /** The plain URL of an object or, without a key, of the bucket: it carries no right, and is of use for what is public. */
+  urlOf(key?: string, options: UrlOptions = {}): string {
+    return plainUrl(this.#endpoint, key, options);
   }
 
   /** Can `presign` sign now? */
@@ -381,7 +449,7 @@ export class S3Session {
 
   /** False once this server turned out to have no DeleteObjects. */
   get hasMultiDelete(): boolean {
-    return this.#hasMultiDelete;
+    return this.#delete.hasMany;
   }
 
   /** Finds out what this bucket can do and leaves no trace: `probe` on this session's store. */
@@ -397,6 +465,11 @@ export class S3Session {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #presigned(request: S3RequestName, options: PresignOptions, credentials: SigningCredentials): string {
+    const nowMs = this.#exchange.serverNowMs();
+    return presignedUrl(request, options, { endpoint: this.#endpoint, signer: this.#signer, credentials, nowMs });
   }
 }
 

@@ -10,7 +10,7 @@ import { parseInstantMs } from "./clock.js";
 import type { ListedObject, ListedVersion } from "./store.js";
 import { decodePercent } from "./uri.js";
 
-export type XmlEngine = Pick<typeof import("fast-xml-parser"), "XMLParser" | "XMLValidator">;
+export type XmlEngine = Pick<typeof import("fast-xml-parser"), "XMLParser" | "XMLValidator" | "XMLBuilder">;
 
 /** `cut`: ends early or is not well formed. `html`: a web page. `foreign`: something else than was asked for. `incomplete`: lacks what S3 always says. */
 export type XmlFaultWhy = "cut" | "html" | "foreign" | "incomplete";
@@ -24,13 +24,36 @@ export class XmlFault extends Error {
   }
 }
 
+export interface Owner {
+  readonly id?: string | undefined;
+  readonly displayName?: string | undefined;
+}
+/** An object as a listing of S3 shows it. */
+export interface S3ListedObject extends ListedObject {
+  /** Such as STANDARD or GLACIER, where the server says it. */
+  readonly storageClass?: string | undefined;
+  /** Where it was asked for and the server tells. */
+  readonly owner?: Owner | undefined;
+}
+/** A version, or a delete marker, which has neither ETag nor size. */
+export interface S3ListedVersion extends ListedVersion {
+  readonly etag?: string | undefined;
+  readonly size?: number | undefined;
+  readonly storageClass?: string | undefined;
+  readonly owner?: Owner | undefined;
+}
 export interface ObjectsResult {
-  readonly objects: readonly ListedObject[];
+  readonly objects: readonly S3ListedObject[];
+  /** What keys have in common up to the delimiter, where one was asked for. */
+  readonly prefixes: readonly string[];
   /** Absent: this was the last page. */
   readonly nextToken?: string | undefined;
+  /** The answer is of the first form (ListObjects), although the second was asked for. */
+  readonly isFirstForm?: boolean | undefined;
 }
 export interface VersionsResult {
-  readonly versions: readonly ListedVersion[];
+  readonly versions: readonly S3ListedVersion[];
+  readonly prefixes: readonly string[];
   readonly next?: { readonly key: string; readonly versionId?: string | undefined } | undefined;
 }
 export interface DeleteResult {
@@ -45,12 +68,18 @@ export interface ErrorResult {
   readonly requestId?: string | undefined;
 }
 
-type Node = { readonly [name: string]: unknown };
-const LISTS = new Set(["Contents", "CommonPrefixes", "Version", "DeleteMarker", "Deleted"]);
+/** An element: its children by name. Read with the functions below, which fault what is not as said. */
+export type XmlNode = { readonly [name: string]: unknown };
+/** An element to be written: text, its children by name in their order (`@name`: an attribute), or several of one name. */
+export type XmlTree = string | boolean | number | { readonly [name: string]: XmlTree | undefined } | readonly XmlTree[];
+const LISTS = new Set(["Contents", "CommonPrefixes", "Version", "DeleteMarker", "Deleted", "Grant"]);
+const LIST_PATHS = new Set(["DeleteResult.Error", "ListAllMyBucketsResult.Buckets.Bucket"]);
+const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 const HTML = /^\s*(?:<!--[\s\S]*?-->\s*)?<(?:!doctype\s+html|html)[\s>]/i;
 
 export class XmlReader {
   readonly #parser: InstanceType<XmlEngine["XMLParser"]>;
+  readonly #builder: InstanceType<XmlEngine["XMLBuilder"]>;
   readonly #validate: XmlEngine["XMLValidator"]["validate"];
 
   constructor(engine: XmlEngine) {
@@ -62,58 +91,78 @@ export class XmlReader {
       parseTagValue: false,
       trimValues: false,
       processEntities: false,
-      isArray: (name, path) => LISTS.has(name) || path === "DeleteResult.Error",
+      isArray: (name, path) => LISTS.has(name) || LIST_PATHS.has(String(path)),
+    });
+    this.#builder = new engine.XMLBuilder({
+      ignoreAttributes: false,
+      attributeNamePrefix: "@",
+      // `<ID></ID>`, never `<ID/>`: some servers read only the long form.
+      suppressEmptyNode: false,
+      suppressBooleanAttributes: false,
     });
   }
 
   /** ListObjectsV2. Throws XmlFault. */
   objects(body: Uint8Array): ObjectsResult {
-    const node = this.#root(body, "ListBucketResult");
-    const decode = keyDecoder(node);
-    const objects = list(node, "Contents").map((entry) => ({
-      key: decode(need(entry, "Key")),
-      etag: text(entry, "ETag"),
-      lastModifiedMs: instant(entry),
-      size: size(entry),
-    }));
-    if (!truncated(node)) return { objects };
+    const node = this.root(body, "ListBucketResult");
+    const page = objectsOf(node);
     const nextToken = text(node, "NextContinuationToken");
+    // Every answer of the first form has a Marker, none of the second has; a server that knows only the first ignores
+    // `list-type` and answers so.
+    const isSecondForm = nextToken || ["KeyCount", "ContinuationToken"].some((name) => Object.hasOwn(node, name));
+    if (!isSecondForm && Object.hasOwn(node, "Marker")) return { ...page, isFirstForm: true };
+    if (!truncated(node)) return page;
     // Without this check the same page would be read for ever, or the rest silently missed.
     if (!nextToken) throw new XmlFault("incomplete", "a truncated listing carries no continuation token");
-    return { objects, nextToken };
+    return { ...page, nextToken };
+  }
+
+  /** ListObjects, the first form: `nextToken` is the marker of the next page. Throws XmlFault. */
+  objectsFirstForm(body: Uint8Array): ObjectsResult {
+    const node = this.root(body, "ListBucketResult");
+    const page = objectsOf(node);
+    if (!truncated(node)) return page;
+    // Given only where a delimiter was asked for (S3 API reference, ListObjects): else it is the last key.
+    const last = [...page.objects.map(({ key }) => key), ...page.prefixes].sort(compareKeys).at(-1);
+    const marker = text(node, "NextMarker") || last;
+    if (!marker) throw new XmlFault("incomplete", "a truncated listing has neither a marker nor an entry");
+    return { ...page, nextToken: marker === last ? marker : keyDecoder(node)(marker) };
   }
 
   /** ListObjectVersions. Versions and markers of a page in byte order of the keys, newest first. Throws XmlFault. */
   versions(body: Uint8Array): VersionsResult {
-    const node = this.#root(body, "ListVersionsResult");
+    const node = this.root(body, "ListVersionsResult");
     const decode = keyDecoder(node);
-    const read = (isDeleteMarker: boolean) => (entry: Node) => ({
+    const read = (isDeleteMarker: boolean) => (entry: XmlNode) => ({
       key: decode(need(entry, "Key")),
       versionId: text(entry, "VersionId") || undefined,
       isLatest: need(entry, "IsLatest") === "true",
       isDeleteMarker,
       lastModifiedMs: instant(entry),
+      ...(isDeleteMarker ? {} : sizeAndEtag(entry)),
+      ...classAndOwner(entry),
     });
+    const prefixes = prefixesOf(node, decode);
     const versions = [...list(node, "Version").map(read(false)), ...list(node, "DeleteMarker").map(read(true))];
     // The two kinds come interleaved and are read apart; the newest of a key is the one that says so, for times may tie.
     versions.sort(
       (a, b) =>
         compareKeys(a.key, b.key) || Number(b.isLatest) - Number(a.isLatest) || b.lastModifiedMs - a.lastModifiedMs,
     );
-    if (!truncated(node)) return { versions };
+    if (!truncated(node)) return { versions, prefixes };
     const marker = text(node, "NextKeyMarker");
     if (!marker) throw new XmlFault("incomplete", "a truncated listing of versions carries no key marker");
     // RGW leaves the marker as it is while it encodes the keys: a wrongly decoded one would skip or repeat entries. The
     // marker is the last key of the page, so the page itself tells which of the two it is.
-    const last = versions.at(-1)?.key;
-    const key = marker === last ? marker : decode(marker);
-    return { versions, next: { key, versionId: text(node, "NextVersionIdMarker") || undefined } };
+    const isOnPage = marker === versions.at(-1)?.key || prefixes.includes(marker);
+    const key = isOnPage ? marker : decode(marker);
+    return { versions, prefixes, next: { key, versionId: text(node, "NextVersionIdMarker") || undefined } };
   }
 
   /** DeleteObjects. Throws XmlFault. */
   deleted(body: Uint8Array): DeleteResult {
-    const node = this.#root(body, "DeleteResult");
-    const target = (entry: Node) => ({ key: need(entry, "Key"), versionId: text(entry, "VersionId") || undefined });
+    const node = this.root(body, "DeleteResult");
+    const target = (entry: XmlNode) => ({ key: need(entry, "Key"), versionId: text(entry, "VersionId") || undefined });
     return {
       deleted: list(node, "Deleted").map(target),
       failed: list(node, "Error").map((entry) => ({
@@ -137,13 +186,27 @@ export class XmlReader {
     };
   }
 
-  #root(body: Uint8Array, want: string): Node {
+  /** The root element, which must have this name. Throws XmlFault. */
+  root(body: Uint8Array, want: string): XmlNode {
     const [name, node] = this.#document(body);
     if (name !== want) throw new XmlFault("foreign", `the root element is <${name.slice(0, 40)}> instead of <${want}>`);
     return node;
   }
 
-  #document(body: Uint8Array): [name: string, node: Node] {
+  /** What stands in a root element that holds text only. Throws XmlFault. */
+  rootText(body: Uint8Array, want: string): string {
+    const [name, , value] = this.#document(body);
+    if (name !== want) throw new XmlFault("foreign", `the root element is <${name.slice(0, 40)}> instead of <${want}>`);
+    return decodeEntities(value);
+  }
+
+  /** A request's body. Its text must pass fitsXml. */
+  write(root: string, content: { readonly [name: string]: XmlTree | undefined }): Uint8Array {
+    const tree = { [root]: { "@xmlns": S3_NAMESPACE, ...content } };
+    return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>${this.#builder.build(tree)}`);
+  }
+
+  #document(body: Uint8Array): [name: string, node: XmlNode, text: string] {
     const source = utf8(body);
     if (HTML.test(source)) throw new XmlFault("html", "an HTML page came instead of XML");
     if (!/^\s*</.test(source)) {
@@ -153,9 +216,9 @@ export class XmlReader {
     // A literal `<!` in a value is always escaped, so this finds DOCTYPE (entities, file access) and CDATA only.
     if (/<!(?!--)/.test(source)) throw new XmlFault("foreign", "a DOCTYPE or CDATA section, which S3 never sends");
     if (this.#validate(source) !== true) throw new XmlFault("cut", "the XML is cut or not well formed");
-    let parsed: Node;
+    let parsed: XmlNode;
     try {
-      parsed = this.#parser.parse(source) as Node;
+      parsed = this.#parser.parse(source) as XmlNode;
     } catch {
       throw new XmlFault("cut", "the XML cannot be parsed");
     }
@@ -168,7 +231,8 @@ export class XmlReader {
     if (!closed.test(source.slice(-400)) && !closed.test(source))
       throw new XmlFault("cut", `the closing tag of <${name.slice(0, 40)}> is missing`);
     const node = parsed[name];
-    return [name, typeof node === "object" && node !== null && !Array.isArray(node) ? (node as Node) : {}];
+    if (typeof node === "string") return [name, {}, node];
+    return [name, typeof node === "object" && node !== null && !Array.isArray(node) ? (node as XmlNode) : {}, ""];
   }
 }
 
@@ -178,18 +242,13 @@ export function fitsXml(value: string): boolean {
   return !/[\u0000-\u001f\u007f-\u009f\ufffe\uffff]/.test(value) && value.isWellFormed();
 }
 
-/** Escaped for element content. */
-export function escapeXml(value: string): string {
-  return value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
-}
-
-/** The body of a DeleteObjects request; every key must pass fitsXml. Not quiet: each target's answer is wanted. */
-export function deleteDocument(targets: readonly { key: string; versionId?: string | undefined }[]): string {
-  const entries = targets.map(({ key, versionId }) => {
-    const version = versionId === undefined ? "" : `<VersionId>${escapeXml(versionId)}</VersionId>`;
-    return `<Object><Key>${escapeXml(key)}</Key>${version}</Object>`;
-  });
-  return `<?xml version="1.0" encoding="UTF-8"?><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>false</Quiet>${entries.join("")}</Delete>`;
+/** The content of a DeleteObjects request; every key must pass fitsXml. `quiet`: only what failed is answered. */
+export function deleteTree(
+  targets: readonly { readonly key: string; readonly versionId?: string | undefined }[],
+  quiet: boolean,
+): { readonly [name: string]: XmlTree } {
+  const entries = targets.map(({ key, versionId }) => ({ Key: key, ...(versionId && { VersionId: versionId }) }));
+  return { Quiet: quiet, Object: entries };
 }
 
 function utf8(body: Uint8Array): string {
@@ -216,28 +275,31 @@ export function decodeEntities(value: string): string {
   });
 }
 
-function text(node: Node, name: string): string | undefined {
+/** The one plain value of a child, entities decoded; undefined when there is no such child. */
+export function text(node: XmlNode, name: string): string | undefined {
   const value = Object.hasOwn(node, name) ? node[name] : undefined;
   if (value === undefined) return undefined;
   if (typeof value === "string") return decodeEntities(value);
   throw new XmlFault("foreign", `<${name}> is not one plain value`);
 }
 
-function need(node: Node, name: string): string {
+/** As `text`, but it must be there. */
+export function need(node: XmlNode, name: string): string {
   const value = text(node, name);
   if (value === undefined) throw new XmlFault("incomplete", `<${name}> is missing`);
   return value;
 }
 
-function list(node: Node, name: string): readonly Node[] {
+/** The children of a name that always makes a list. */
+export function list(node: XmlNode, name: string): readonly XmlNode[] {
   const value = Object.hasOwn(node, name) ? node[name] : undefined;
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.some((entry) => typeof entry !== "object" || entry === null))
     throw new XmlFault("incomplete", `<${name}> is empty`);
-  return value as Node[];
+  return value as XmlNode[];
 }
 
-function truncated(node: Node): boolean {
+function truncated(node: XmlNode): boolean {
   const value = need(node, "IsTruncated").trim();
   if (value !== "true" && value !== "false")
     throw new XmlFault("incomplete", "<IsTruncated> is neither true nor false");
@@ -247,21 +309,65 @@ function truncated(node: Node): boolean {
 // Only an instant with a zone is one: without it JavaScript would read local time. Fraction none, ms or µs.
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
-function instant(node: Node): number {
-  const value = need(node, "LastModified").trim();
+/** Epoch ms. */
+export function instant(node: XmlNode, name = "LastModified"): number {
+  const value = need(node, name).trim();
   const ms = INSTANT.test(value) ? parseInstantMs(value) : undefined;
-  if (ms === undefined) throw new XmlFault("incomplete", "<LastModified> is no instant");
+  if (ms === undefined) throw new XmlFault("incomplete", `<${name}> is no instant`);
   return ms;
 }
 
-function size(node: Node): number {
+/** The one child element of this name; undefined when there is none, an empty one is {}. */
+export function child(node: XmlNode, name: string): XmlNode | undefined {
+  const value = Object.hasOwn(node, name) ? node[name] : undefined;
+  if (value === undefined) return undefined;
+  if (typeof value === "string" && value.trim() === "") return {};
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as XmlNode;
+  throw new XmlFault("foreign", `<${name}> is not one element`);
+}
+
+export function ownerOf(node: XmlNode): Owner | undefined {
+  const owner = child(node, "Owner");
+  const id = owner && (text(owner, "ID") || undefined);
+  const displayName = owner && (text(owner, "DisplayName") || undefined);
+  return id === undefined && displayName === undefined ? undefined : { id, displayName };
+}
+
+function objectsOf(node: XmlNode): { objects: readonly S3ListedObject[]; prefixes: readonly string[] } {
+  const decode = keyDecoder(node);
+  const objects = list(node, "Contents").map((entry) => ({
+    key: decode(need(entry, "Key")),
+    etag: text(entry, "ETag"),
+    lastModifiedMs: instant(entry),
+    size: size(entry),
+    ...classAndOwner(entry),
+  }));
+  return { objects, prefixes: prefixesOf(node, decode) };
+}
+
+function prefixesOf(node: XmlNode, decode: (key: string) => string): string[] {
+  return list(node, "CommonPrefixes").map((entry) => decode(need(entry, "Prefix")));
+}
+
+function classAndOwner(node: XmlNode): Pick<S3ListedObject, "storageClass" | "owner"> {
+  const storageClass = text(node, "StorageClass");
+  const owner = ownerOf(node);
+  return { ...(storageClass && { storageClass }), ...(owner && { owner }) };
+}
+
+function sizeAndEtag(node: XmlNode): Pick<S3ListedVersion, "size" | "etag"> {
+  const etag = text(node, "ETag");
+  return { ...(etag && { etag }), ...(Object.hasOwn(node, "Size") && { size: size(node) }) };
+}
+
+function size(node: XmlNode): number {
   const value = need(node, "Size").trim();
   if (!/^\d{1,15}$/.test(value)) throw new XmlFault("incomplete", "<Size> is no number");
   return Number(value);
 }
 
 /** Keys are percent-encoded only where the answer says so: versitygw ignores the request for it. Space as `%20` (RGW) or `+` (MinIO). */
-function keyDecoder(node: Node): (key: string) => string {
+function keyDecoder(node: XmlNode): (key: string) => string {
   if (text(node, "EncodingType")?.trim().toLowerCase() !== "url") return (key) => key;
   return (key) => {
     const decoded = decodePercent(key, true);

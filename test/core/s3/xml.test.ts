@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadXmlReader } from "../../../packages/core/src/s3-exchange.js";
-import { deleteDocument, escapeXml, fitsXml, XmlFault } from "../../../packages/core/src/xml.js";
+import { deleteTree, fitsXml, XmlFault } from "../../../packages/core/src/xml.js";
 
 const reader = await loadXmlReader();
 const bytes = (text: string) => Buffer.from(text);
@@ -168,13 +168,15 @@ describe("deletes and errors", () => {
   it("carries every key that fits there and back", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }).filter(fitsXml), (key) => {
-        const echoed = deleteDocument([{ key, versionId: key }]);
+        const echoed = String(reader.write("Delete", deleteTree([{ key, versionId: key }], false)));
         const inner = /<Object>(.*)<\/Object>/s.exec(echoed)![1]!;
         const got = reader.deleted(bytes(`<DeleteResult><Deleted>${inner}</Deleted></DeleteResult>`));
         expect(got.deleted).toEqual([{ key, versionId: key === "" ? undefined : key }]);
       }),
     );
-    expect(escapeXml(`<&">`)).toBe("&lt;&amp;&quot;&gt;");
+    expect(String(reader.write("D", { K: `<&">`, A: { "@x": '"' } }))).toMatch(
+      /^<\?xml version="1.0" encoding="UTF-8"\?><D xmlns="[^"]+"><K>&lt;&amp;&quot;&gt;<\/K><A x="&quot;"><\/A><\/D>$/,
+    );
     expect(["a\nb", "\u0000", "\r", "\ufffe", "\ud800"].map(fitsXml)).toEqual([false, false, false, false, false]);
   });
 });

@@ -1,0 +1,394 @@
+/**
+ * Copying inside a server: an object or a version to another key or bucket, in one request or, above what one may copy, in
+ * parts, and new metadata by a copy onto itself. No byte of an object passes through here. A copy in parts that fails
+ * leaves no part behind, as far as the server can be reached.
+ */
+import { checkMetadata } from "./call-checks.js";
+import { formatHttpDate } from "./clock.js";
+import { InvalidError, StoreError } from "./errors.js";
+import { integer, objectKey, oneOf, text } from "./options.js";
+import type { HttpAnswer } from "./request.js";
+import { type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
+import { CANNED_ACLS, type CannedAcl, readCopy } from "./s3-documents.js";
+import type { InBucket } from "./s3-endpoint.js";
+import type { S3Outcome } from "./s3-exchange.js";
+import type { Answer, Condition } from "./store.js";
+import { encodePath, encodeRfc3986, type Pair } from "./uri.js";
+import { need } from "./xml.js";
+
+/** What is copied: a key of the session's bucket, or said in full. */
+export type S3Source = string | (InBucket & { readonly key: string; readonly versionId?: string | undefined });
+
+/** What goes with an object beside its bytes, and is replaced as a whole. */
+export interface S3Metadata {
+  /** Small strings kept with the object, 2 KB in all. Names in lower case, `[a-z0-9-]+`; values printable ASCII. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly contentType?: string | undefined;
+  readonly cacheControl?: string | undefined;
+  readonly contentDisposition?: string | undefined;
+  readonly contentEncoding?: string | undefined;
+  readonly contentLanguage?: string | undefined;
+}
+export interface CopyOptions extends S3CallOptions {
+  /** Instead of what the source has, all of it. Without it everything is kept. */
+  readonly replace?: S3Metadata | undefined;
+  /** On the source: copied only if it has this ETag still, or not this one, or changed after, or not after (epoch ms). */
+  readonly sourceEtag?: string | undefined;
+  readonly sourceNotEtag?: string | undefined;
+  readonly sourceChangedAfterMs?: number | undefined;
+  readonly sourceUnchangedSinceMs?: number | undefined;
+  /** On the target, as of a PUT. AWS S3; many servers ignore it. */
+  readonly condition?: Condition | undefined;
+  readonly acl?: CannedAcl | undefined;
+  readonly storageClass?: string | undefined;
+  /**
+   * Above this size the copy goes in parts; the size is asked first. Default: one request is tried, and what the server
+   * says is too large for it (S3: above 5 GiB) goes in parts.
+   */
+  readonly partsAboveBytes?: number | undefined;
+  /** Size of a part, the last one apart; 5 MiB to 5 GiB on AWS. Default 512 MiB, more where it would be over 10 000 parts. */
+  readonly partBytes?: number | undefined;
+  /** Parts under way at once. Default 4. */
+  readonly parallel?: number | undefined;
+}
+export type UpdateOptions = Omit<CopyOptions, "replace" | "sourceEtag">;
+export type CopyAnswer =
+  | (Answer & {
+      readonly outcome: "stored";
+      readonly etag?: string | undefined;
+      readonly lastModifiedMs?: number | undefined;
+      readonly versionId?: string | undefined;
+    })
+  /** The source is not there. */
+  | (Answer & { readonly outcome: "absent" })
+  /** A condition was not met. */
+  | (Answer & { readonly outcome: "conflict" })
+  /** It may have been copied, or may be later. */
+  | (Answer & { readonly outcome: "unknown"; readonly cause: StoreError });
+
+interface Place {
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+}
+interface Range {
+  readonly number: number;
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+}
+
+const PART_BYTES = 512 * 1024 * 1024;
+const PARTS_MAX = 10_000;
+const ONE_COPY_MAX_BYTES = 5 * 1024 ** 3;
+const META = "x-amz-meta-";
+/** What one request kept and a copy in parts must say again. */
+const KEPT = [
+  "content-type",
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "expires",
+  "x-amz-website-redirect-location",
+];
+
+export class S3Copy {
+  readonly #calls: S3Calls;
+  readonly #bucket: string | undefined;
+
+  constructor(calls: S3Calls, bucket: string | undefined) {
+    this.#calls = calls;
+    this.#bucket = bucket;
+  }
+
+  async copy(source: S3Source, key: string, options: CopyOptions): Promise<CopyAnswer> {
+    objectKey("key", key);
+    const from = this.#place(source);
+    const conditions = sourceConditions(options);
+    const limits = partLimits(options);
+    if (limits.aboveBytes !== undefined) {
+      const facts = await this.#head(from, options);
+      if (facts === undefined) return { outcome: "absent" };
+      if (sizeOf(facts) > limits.aboveBytes) return this.#inParts(from, key, facts, conditions, options);
+    }
+    try {
+      return await this.#inOne(from, key, conditions, options);
+    } catch (error) {
+      if (limits.aboveBytes !== undefined || !isTooLarge(error)) throw error;
+      const facts = await this.#head(from, options);
+      if (facts === undefined) return { outcome: "absent" };
+      if (sizeOf(facts) <= ONE_COPY_MAX_BYTES) throw error;
+      return this.#inParts(from, key, facts, conditions, options);
+    }
+  }
+
+  /**
+   * New metadata on what is there now: what another wrote meanwhile is never overwritten. What `replace` does not name of
+   * the headers is kept; `metadata`, where given, replaces all of it.
+   */
+  async update(key: string, changes: S3Metadata, options: UpdateOptions): Promise<CopyAnswer> {
+    replacing(changes);
+    const from = this.#place({ key, bucket: options.bucket });
+    const facts = await this.#head(from, options);
+    if (facts === undefined) return { outcome: "absent" };
+    const kept = (name: string) => facts.header(name);
+    const replace: S3Metadata = {
+      metadata: changes.metadata ?? metadataOf(facts),
+      contentType: changes.contentType ?? kept("content-type"),
+      cacheControl: changes.cacheControl ?? kept("cache-control"),
+      contentDisposition: changes.contentDisposition ?? kept("content-disposition"),
+      contentEncoding: changes.contentEncoding ?? kept("content-encoding"),
+      contentLanguage: changes.contentLanguage ?? kept("content-language"),
+    };
+    const storageClass = options.storageClass ?? kept("x-amz-storage-class");
+    return this.copy(from, key, { ...options, replace, storageClass, sourceEtag: kept("etag") });
+  }
+
+  async #inOne(from: Place, key: string, conditions: readonly Pair[], options: CopyOptions): Promise<CopyAnswer> {
+    const headers: Pair[] = [["x-amz-copy-source", sourceHeader(from)], ...conditions, ...targetHeaders(options)];
+    if (options.replace !== undefined)
+      headers.push(["x-amz-metadata-directive", "REPLACE"], ...replacing(options.replace));
+    const condition = this.#calls.condition(options.condition);
+    return settled(
+      this.#calls.outcome(options, { request: "copyObject", key, headers, condition }, ({ body }, xml) =>
+        readCopy(xml, body, "CopyObjectResult"),
+      ),
+    );
+  }
+
+  async #inParts(
+    from: Place,
+    key: string,
+    facts: HttpAnswer,
+    conditions: readonly Pair[],
+    options: CopyOptions,
+  ): Promise<CopyAnswer> {
+    const { replace, bucket } = options;
+    const headers = [...(replace === undefined ? keptHeaders(facts) : replacing(replace)), ...targetHeaders(options)];
+    const { uploadId } = await this.#calls.read(
+      options,
+      { request: "createMultipartUpload", key, headers },
+      ({ body }, xml) => ({ uploadId: need(xml.root(body, "InitiateMultipartUploadResult"), "UploadId") }),
+    );
+    const upload: Pair = ["uploadId", uploadId];
+    // Unknown is not aborted: it may be complete, and where it is not, the abort might come between.
+    const abort = async () => {
+      // Without the caller's signal, which may be what ended the copy: a part that stays costs money.
+      await this.#calls.call({ bucket }, { request: "abortMultipartUpload", key, query: [upload] }).catch(() => {});
+    };
+    let answer: CopyAnswer;
+    try {
+      const Part = await this.#copyParts(from, key, facts, conditions, upload, options);
+      const document = await this.#calls.document("CompleteMultipartUpload", { Part });
+      const condition = this.#calls.condition(options.condition);
+      answer = await settled(
+        this.#calls.outcome(
+          options,
+          { request: "completeMultipartUpload", key, query: [upload], condition, ...document },
+          ({ body }, xml) => ({
+            etag: need(xml.root(body, "CompleteMultipartUploadResult"), "ETag"),
+            lastModifiedMs: undefined,
+          }),
+        ),
+      );
+    } catch (error) {
+      await abort();
+      if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
+      throw error;
+    }
+    if (answer.outcome === "conflict" || answer.outcome === "absent") await abort();
+    return answer;
+  }
+
+  /** A few side by side; the first that fails ends the others' queue. */
+  async #copyParts(
+    from: Place,
+    key: string,
+    facts: HttpAnswer,
+    conditions: readonly Pair[],
+    upload: Pair,
+    options: CopyOptions,
+  ): Promise<{ PartNumber: number; ETag: string }[]> {
+    const etag = facts.header("etag");
+    // Every part must be of the same object: the version, and the ETag in case there are none.
+    const pinned: Place = { ...from, versionId: from.versionId ?? facts.header("x-amz-version-id") };
+    const same: Pair[] = etag === undefined || options.sourceEtag ? [] : [["x-amz-copy-source-if-match", etag]];
+    const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...conditions, ...same];
+    const { partBytes, parallel } = partLimits(options);
+    const size = sizeOf(facts);
+    const parts = rangesOf(size, partBytes);
+    const done: { PartNumber: number; ETag: string }[] = [];
+    const queue = parts.values();
+    let isBroken = false;
+    const work = async () => {
+      for (const { number, from: first, to } of queue) {
+        if (isBroken) return;
+        const query: Pair[] = [["partNumber", String(number)], upload];
+        const headers: Pair[] = [...common, ["x-amz-copy-source-range", `bytes=${first}-${to}`]];
+        try {
+          const part = await this.#calls.read(
+            options,
+            { request: "uploadPartCopy", key, query, headers },
+            ({ body }, xml) => readCopy(xml, body, "CopyPartResult"),
+          );
+          done[number - 1] = { PartNumber: number, ETag: part.etag };
+        } catch (error) {
+          isBroken = true;
+          throw error;
+        }
+      }
+    };
+    const results = await Promise.allSettled(Array.from({ length: Math.min(parallel, parts.length) }, work));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    return done;
+  }
+
+  /** Undefined: not there. */
+  async #head(from: Place, options: S3CallOptions): Promise<HttpAnswer | undefined> {
+    const { bucket, key } = from;
+    const outcome = await this.#calls.call(
+      { ...options, bucket },
+      { request: "headObject", key, query: versionQuery(from) },
+    );
+    return outcome.outcome === "done" ? outcome.answer : undefined;
+  }
+
+  #place(source: S3Source): Place {
+    const given = typeof source === "string" ? { key: source } : source;
+    if (typeof given !== "object" || given === null)
+      throw new InvalidError("source", "must be a key or { key, bucket, versionId }", given);
+    const { bucket = this.#bucket, key, versionId } = given as Exclude<S3Source, string>;
+    if (versionId !== undefined) text("source.versionId", versionId);
+    if (bucket === undefined)
+      throw new InvalidError("source.bucket", "must be given, in the call or for the session", undefined);
+    return { bucket: text("source.bucket", bucket), key: objectKey("source", key), versionId };
+  }
+}
+
+/** As a copy answers: what is not there or not as it should be is an answer. */
+async function settled(
+  work: Promise<S3Outcome<{ readonly etag: string; readonly lastModifiedMs: number | undefined }>>,
+): Promise<CopyAnswer> {
+  try {
+    const outcome = await work;
+    const { serverTimeMs } = outcome;
+    if (outcome.outcome === "unknown") return outcome;
+    if (outcome.outcome !== "done") return { outcome: outcome.outcome, serverTimeMs };
+    const versionId = outcome.answer.header("x-amz-version-id");
+    return { outcome: "stored", ...outcome.value, versionId, serverTimeMs };
+  } catch (error) {
+    if (isRefusal(error, "NoSuchKey", "NoSuchVersion")) return { outcome: "absent" };
+    // The source's conditions; the target's is known to the exchange.
+    if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
+    throw error;
+  }
+}
+
+function isRefusal(error: unknown, ...codes: readonly string[]): boolean {
+  return (
+    error instanceof StoreError && error.code === "STORE_REFUSED" && codes.includes(String(error.details.storeCode))
+  );
+}
+
+/** AWS and others: 400 InvalidRequest "The specified copy source is larger than the maximum allowable size". */
+function isTooLarge(error: unknown): boolean {
+  return isRefusal(error, "InvalidRequest", "EntityTooLarge", "InvalidArgument");
+}
+
+function sizeOf(facts: HttpAnswer): number {
+  const length = facts.header("content-length") ?? "";
+  if (/^\d{1,15}$/.test(length)) return Number(length);
+  throw new StoreError("the store does not say how long the source is", {
+    code: "STORE_CORRUPT_ANSWER",
+    kind: "corrupt",
+  });
+}
+
+function sourceHeader({ bucket, key, versionId }: Place): string {
+  const version = versionId === undefined ? "" : `?versionId=${encodeRfc3986(versionId)}`;
+  return `${bucket}/${encodePath(key)}${version}`;
+}
+
+function sourceConditions(options: CopyOptions): Pair[] {
+  const { sourceEtag, sourceNotEtag, sourceChangedAfterMs, sourceUnchangedSinceMs } = options;
+  const headers: Pair[] = [];
+  if (sourceEtag !== undefined) headers.push(["x-amz-copy-source-if-match", text("sourceEtag", sourceEtag)]);
+  if (sourceNotEtag !== undefined)
+    headers.push(["x-amz-copy-source-if-none-match", text("sourceNotEtag", sourceNotEtag)]);
+  if (sourceChangedAfterMs !== undefined)
+    headers.push(["x-amz-copy-source-if-modified-since", httpDate("sourceChangedAfterMs", sourceChangedAfterMs)]);
+  if (sourceUnchangedSinceMs !== undefined)
+    headers.push(["x-amz-copy-source-if-unmodified-since", httpDate("sourceUnchangedSinceMs", sourceUnchangedSinceMs)]);
+  return headers;
+}
+
+/** RFC 9110 5.6.7. */
+function httpDate(option: string, ms: unknown): string {
+  if (typeof ms !== "number" || !Number.isFinite(ms) || Math.abs(ms) > 8.64e15)
+    throw new InvalidError(option, "must be an instant in ms since 1970", ms);
+  return formatHttpDate(ms);
+}
+
+function targetHeaders({ acl, storageClass }: CopyOptions): Pair[] {
+  const headers: Pair[] = [];
+  if (acl !== undefined) headers.push(["x-amz-acl", oneOf("acl", acl, CANNED_ACLS)]);
+  if (storageClass !== undefined) headers.push(["x-amz-storage-class", text("storageClass", storageClass)]);
+  return headers;
+}
+
+/** The headers of new metadata. Throws InvalidError. */
+function replacing(given: S3Metadata): Pair[] {
+  if (typeof given !== "object" || given === null) throw new InvalidError("replace", "must be an object", given);
+  checkMetadata(given.metadata);
+  const headers: Pair[] = [];
+  const plain: readonly (readonly [name: string, option: string, value: unknown])[] = [
+    ["content-type", "contentType", given.contentType],
+    ["cache-control", "cacheControl", given.cacheControl],
+    ["content-disposition", "contentDisposition", given.contentDisposition],
+    ["content-encoding", "contentEncoding", given.contentEncoding],
+    ["content-language", "contentLanguage", given.contentLanguage],
+  ];
+  for (const [name, option, value] of plain) {
+    if (value === undefined) continue;
+    if (typeof value !== "string" || !/^[\x20-\x7e]+$/.test(value))
+      throw new InvalidError(option, "must be printable ASCII, not empty", value);
+    headers.push([name, value]);
+  }
+  for (const [name, value] of Object.entries(given.metadata ?? {})) headers.push([`${META}${name}`, value]);
+  return headers;
+}
+
+function metadataOf(facts: HttpAnswer): Record<string, string> {
+  const names = facts.headerNames.filter((name) => name.startsWith(META));
+  return Object.fromEntries(names.map((name) => [name.slice(META.length), facts.header(name) ?? ""]));
+}
+
+function keptHeaders(facts: HttpAnswer): Pair[] {
+  const names = facts.headerNames.filter((name) => KEPT.includes(name) || name.startsWith(META));
+  return names.map((name) => [name, facts.header(name) ?? ""]);
+}
+
+function partLimits({ partsAboveBytes, partBytes, parallel }: CopyOptions): {
+  readonly aboveBytes: number | undefined;
+  readonly partBytes: number;
+  readonly parallel: number;
+} {
+  const max = ONE_COPY_MAX_BYTES;
+  return {
+    aboveBytes:
+      partsAboveBytes === undefined ? undefined : integer("partsAboveBytes", partsAboveBytes, { min: 0, max }),
+    partBytes: integer("partBytes", partBytes ?? PART_BYTES, { min: 1, max }),
+    parallel: integer("parallel", parallel ?? 4, { min: 1, max: 64 }),
+  };
+}
+
+/** The parts of an object, from 1. More bytes a part where it would be more than 10 000. */
+export function rangesOf(size: number, partBytes: number): Range[] {
+  const length = Math.max(partBytes, Math.ceil(size / PARTS_MAX));
+  return Array.from({ length: Math.max(Math.ceil(size / length), 1) }, (_, index) => ({
+    number: index + 1,
+    from: index * length,
+    to: Math.min((index + 1) * length, size) - 1,
+  }));
+}

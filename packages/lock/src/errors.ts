@@ -18,6 +18,24 @@ export class NotAcquiredError extends BucketlockError {
   }
 }
 
+/** Somebody asks for the release of a lock that we hold. It is held as before: finish what you do, then release. */
+export class ReleaseRequestedError extends BucketlockError {
+  /** Why, in the words of who asks. */
+  readonly reason: string;
+  /** The label of who asks. */
+  readonly by: string;
+
+  constructor(key: string, ticketId: string, { reason, by }: { readonly reason: string; readonly by: string }) {
+    super(`${by} asks for the release, ${reason}: ${key} (ticket ${ticketId})`, {
+      code: "RELEASE_REQUESTED",
+      kind: "contended",
+      details: { key, ticketId, reason, by },
+    });
+    this.reason = reason;
+    this.by = by;
+  }
+}
+
 /** We can no longer prove that we hold the lock: stop touching what it guards. Another may hold it now. */
 export class LockLostError extends BucketlockError {
   constructor(key: string, ticketId: string, why: string) {

@@ -2,6 +2,7 @@
  * What keeper and lease ask of a ticket, whichever protocol drew it: types only.
  */
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
+import type { Revocation } from "./revocation.js";
 import type { Mode } from "./two-object/ticket.js";
 
 /** What came of one renewal. */
@@ -32,8 +33,10 @@ export interface HeldTicket {
   readonly key: string;
   readonly id: string;
   readonly mode: Mode;
+  /** Told after a renewal that found a request to release. */
+  readonly revocation: Revocation;
   renew(call: RenewalCall): Promise<Renewal>;
-  /** Tidies up behind a renewal. Failing is no harm. */
+  /** Tidies up behind a renewal, and looks whether somebody asks for the release. Failing is no harm. */
   afterRenewal(options: CallOptions): Promise<void>;
   /** The fencing token, drawn once. The lease must be checked after it resolves. */
   token(options: CallOptions): Promise<bigint>;

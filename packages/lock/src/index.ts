@@ -13,7 +13,7 @@ export {
 export type { CronJob, CronOptions } from "./cron.js";
 export type { CampaignOptions, Election, ElectionOptions, Leadership, LeadOptions } from "./election.js";
 export type { Leader } from "./election-rule.js";
-export { LockLostError, NotAcquiredError } from "./errors.js";
+export { LockLostError, NotAcquiredError, ReleaseRequestedError } from "./errors.js";
 export type { LockEvent, OnEvent } from "./events.js";
 export {
   type Fence,
@@ -31,6 +31,8 @@ export type { AcquireOptions, Lock } from "./lock.js";
 export { createLocks, type Locks } from "./locks.js";
 export type { HistoryOptions, OnceJob, OnceOptions, OnceResult, OnceRun, RunInfo } from "./once.js";
 export type { Guarantee, Overlap, Why } from "./once-rule.js";
+export type { ReleaseRequest } from "./revocation.js";
+export type { RequestOptions } from "./revoke.js";
 export type { RunCoordinator, RunCoordinatorOptions } from "./run-coordinator.js";
 export { cronSchedule, everySchedule, type Schedule } from "./schedule.js";
 export type { Semaphore, SemaphoreOptions } from "./semaphore.js";

@@ -3,10 +3,12 @@
  * Inspecting never changes anything. Breaking never touches a ticket that may be alive unless told to.
  */
 import { type CallOptions, durationMs, InvalidError, type Store } from "@bucketlock/core";
+import type { ReleaseRequest } from "./revocation.js";
 import type { Settings } from "./settings.js";
 import { deadByServer, newestMs } from "./two-object/liveness.js";
 import { HOLDER, listTickets, RENEWAL, removeTicket } from "./two-object/objects.js";
-import { compareOrder, conflicts, doorKey, type Mode, placeKey, type Ticket, type View } from "./two-object/ticket.js";
+import { readRequest, requestedOf } from "./two-object/revocations.js";
+import { doorKey, inLine, type Mode, type Placed, placeKey, type Ticket, type View } from "./two-object/ticket.js";
 
 export interface TicketInfo {
   readonly ticketId: string;
@@ -14,7 +16,7 @@ export interface TicketInfo {
   /** Of a semaphore's ticket: how many may hold at once. */
   readonly permits: number | undefined;
   /** As the order of the listing says. A claim is the holder's own; from outside this is the best that can be known. */
-  readonly state: "holds" | "waits" | "choosing";
+  readonly state: Placed["state"];
   /** Who: the holder's label; undefined for foreign tickets. */
   readonly label: string | undefined;
   /** When it drew its place, epoch ms by the store; undefined while choosing. */
@@ -26,6 +28,8 @@ export interface TicketInfo {
   readonly renewals: number | undefined;
   /** Undefined: a foreign ticket, which never expires by itself. */
   readonly leaseMs: number | undefined;
+  /** Somebody asked this holder to release; it may not have heard it yet. */
+  readonly revocation: ReleaseRequest | undefined;
   /** `dead`: the store's own clock says its lease is over. `unsure`: it is over, but within the allowance for clocks. */
   readonly life: "alive" | "unsure" | "dead" | "foreign";
 }
@@ -44,9 +48,14 @@ export async function inspectLock(
   settings: Settings,
   options: CallOptions,
 ): Promise<LockInfo> {
+  const asked = await requestedOf(store, key, options);
   const view = await listTickets(store, key, new Map(), options);
-  const line = [...view.tickets].sort(inLine);
-  const infos = await Promise.all(line.map((ticket) => describe(store, key, settings, view, ticket, line, options)));
+  const describing = inLine(view.tickets).map(async (placed) => {
+    const { id } = placed.ticket;
+    const revocation = asked.includes(id) ? await readRequest(store, key, id, options) : undefined;
+    return { ...(await describe(store, key, settings, view, placed, options)), revocation };
+  });
+  const infos = await Promise.all(describing);
   return {
     key,
     holders: infos.filter((info) => info.state === "holds"),
@@ -55,35 +64,25 @@ export async function inspectLock(
   };
 }
 
-/** Choosing tickets have no place yet and come last. */
-function inLine(a: Ticket, b: Ticket): number {
-  const place = (ticket: Ticket) => ({ id: ticket.id, placeMs: ticket.placeMs ?? Number.POSITIVE_INFINITY });
-  return compareOrder(place(a), place(b)) || 0;
-}
-
 async function describe(
   store: Store,
   key: string,
   settings: Settings,
   view: View,
-  ticket: Ticket,
-  line: readonly Ticket[],
+  { ticket, state }: Placed,
   options: CallOptions,
-): Promise<TicketInfo> {
+): Promise<Omit<TicketInfo, "revocation">> {
   const head = await store.head(
     ticket.doorMs === undefined ? placeKey(key, ticket.id) : doorKey(key, ticket.id),
     options,
   );
   const metadata = head.found ? head.metadata : {};
-  const ahead = line.slice(0, line.indexOf(ticket));
-  const before = ahead.filter((other) => conflicts(other.mode, ticket.mode)).length;
-  const free = ticket.placeMs !== undefined && before < (ticket.permits ?? 1);
   const ageMs = view.serverTimeMs === undefined ? undefined : Math.max(0, view.serverTimeMs - newestMs(ticket));
   return {
     ticketId: ticket.id,
     mode: ticket.mode,
     permits: ticket.permits,
-    state: free ? "holds" : ticket.placeMs === undefined ? "choosing" : "waits",
+    state,
     label: metadata[HOLDER],
     sinceMs: ticket.placeMs,
     renewedAtMs: newestMs(ticket),

@@ -131,7 +131,7 @@ export class Keeper {
       return this.#stop.signal.aborted ? false : this.#failed(error);
     }
     // What is not swept now is swept with the release.
-    await this.#ticket.afterRenewal(this.#limit()).catch(() => {});
+    await this.#ticket.afterRenewal({ ...this.#limit(), signal: this.#stop.signal }).catch(() => {});
     return true;
   }
 

@@ -153,6 +153,15 @@ export class Lease {
   }
 
   /**
+   * Aborts when somebody asks for the release (`lock.requestRelease`), at the latest with the first renewal after that. Reason:
+   * ReleaseRequestedError. The lease is held as before: finish what you do and release it, or do not. Asked for or not, it costs
+   * nothing until it is first used; from then on, by the two-object protocol, a GET with every renewal.
+   */
+  get revocation(): AbortSignal {
+    return this.#holding.won.ticket.revocation.signal;
+  }
+
+  /**
    * Until when the lock is ours if no further renewal succeeds, less the margin: epoch ms by this host's wall clock. For people
    * and children; decide by `signal` and `throwIfLost`. In the past: it is over.
    */

@@ -12,6 +12,7 @@ import type { EventFacts, LockEvent } from "./events.js";
 import type { HeldTicket } from "./held-ticket.js";
 import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
 import { Holding, Lease } from "./lease.js";
+import { askEntries, askTickets, type RequestOptions, releaseRequest } from "./revoke.js";
 import type { Settings } from "./settings.js";
 import { type Mutation, runLine } from "./two-object/driver.js";
 import { type LockMode, lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
@@ -118,7 +119,7 @@ export class Lock {
     return lease;
   }
 
-  /** Who holds, who waits, since when, alive or dead: one LIST and one HEAD a ticket. */
+  /** Who holds, who waits, since when, alive or dead: two LISTs and one HEAD a ticket (two-object), one GET (conditional). */
   inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
     const { store, settings } = this.#context;
     const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
@@ -130,6 +131,20 @@ export class Lock {
     const { store, settings, gate } = this.#context;
     if (!this.#isConditional) return breakTickets(store, this.key, settings, options);
     return breakEntries(this.#hands(await gate.open(options.signal)), recordLine(settings, "exclusive", 0), options);
+  }
+
+  /**
+   * Asks those who hold now to release, and answers their ticket ids. Cooperative: `lease.revocation` tells them, with the reason, at
+   * the latest with their next renewal; nobody is forced, and nothing is waited for. Who holds later is never meant. Throws InvalidError
+   * for a bad reason, store errors, WRITE_UNKNOWN.
+   */
+  async requestRelease(reason: string, options: RequestOptions = {}): Promise<string[]> {
+    const { store, settings, gate } = this.#context;
+    const request = releaseRequest(reason, options, settings);
+    const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
+    if (!this.#isConditional) return askTickets(store, this.key, request, options.ticketIds, call);
+    const line = recordLine(settings, "exclusive", 0);
+    return askEntries(this.#hands(await gate.open(options.signal)), line, request, options.ticketIds, call);
   }
 
   /**

@@ -5,6 +5,7 @@
 import type { BreakOptions, LockInfo } from "./inspect.js";
 import type { Lease } from "./lease.js";
 import type { AcquireOptions, Lock } from "./lock.js";
+import type { RequestOptions } from "./revoke.js";
 
 export interface SemaphoreOptions {
   /** How many may hold at once: 1 to 9999, the same for every client of the key. */
@@ -59,5 +60,10 @@ export class Semaphore {
   /** Removes tickets that look forgotten, whatever number of permits they count. */
   breakLock(options: BreakOptions = {}): Promise<string[]> {
     return this.#lock.breakLock(options);
+  }
+
+  /** Asks those who hold now to release, as `lock.requestRelease` does. */
+  requestRelease(reason: string, options: RequestOptions = {}): Promise<string[]> {
+    return this.#lock.requestRelease(reason, options);
   }
 }

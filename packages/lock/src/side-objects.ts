@@ -12,7 +12,7 @@ import {
   type Store,
 } from "@bucketlock/core";
 import type { Settings } from "./settings.js";
-import { deleteAll, versionsOrObjects } from "./two-object/objects.js";
+import { deleteAll, versionsOrObjects } from "./two-object/deletes.js";
 
 /** What a request needs to know of those who make it. */
 export interface Side {

@@ -29,6 +29,7 @@ export async function inspectRecord(hands: Hands, options: CallOptions): Promise
       ageMs,
       renewals: entry.renewals,
       leaseMs: entry.leaseMs,
+      revocation: entry.request,
       // Who waits gives no sign of life: it is asked for one when its turn comes.
       life:
         state === "waits"

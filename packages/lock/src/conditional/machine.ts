@@ -6,6 +6,7 @@
 import { conflicts, type Mode } from "../two-object/ticket.js";
 import { deadHolders, type Sighting, watch } from "./liveness.js";
 import {
+  ask,
   type Content,
   dissenters,
   EMPTY,
@@ -103,6 +104,8 @@ export type Verdict =
   | { readonly is: "renewed"; readonly sentAtMs: number; readonly stored: Stored }
   /** A renewal: we are no holder any more. */
   | { readonly is: "gone" }
+  /** Those of the holders wanted who know now, or will by their next renewal. */
+  | { readonly is: "asked"; readonly ids: readonly string[] }
   /** A release: we are out of the record. `stored`: what it is now. */
   | { readonly is: "left"; readonly stored: Stored | undefined };
 
@@ -145,7 +148,7 @@ interface Unclear {
 }
 
 export interface State {
-  readonly purpose: "acquire" | "resume" | "renew" | "leave";
+  readonly purpose: "acquire" | "resume" | "renew" | "leave" | "ask";
   readonly phase: "draw" | "read" | "scan" | "write" | "rescan" | "sleep" | "over";
   readonly id: string;
   readonly startedMs: number;
@@ -168,6 +171,14 @@ export interface State {
   readonly watched: Readonly<Record<string, Sighting>>;
   /** Set: on the way out, with this at the end. */
   readonly ending: Verdict | undefined;
+  /** What is asked of whom. */
+  readonly asking: Asking | undefined;
+}
+
+export interface Asking {
+  readonly request: NonNullable<Entry["request"]>;
+  /** Undefined: all who hold. */
+  readonly ticketIds: readonly string[] | undefined;
 }
 
 export interface Step {
@@ -205,6 +216,11 @@ export function startLeave(line: Line, id: string, cached: Stored | undefined, h
   return known ? leaveLine(line, state) : read(state, undefined);
 }
 
+/** Asks the holders to release. Written under If-Match like everything else, and read back until the record shows it. */
+export function startAsk(asking: Asking): Step {
+  return read({ ...fresh("ask", "", 0, undefined), asking }, undefined);
+}
+
 function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Stored | undefined): State {
   return {
     purpose,
@@ -222,6 +238,7 @@ function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Sto
     joined: false,
     watched: {},
     ending: undefined,
+    asking: undefined,
   };
 }
 
@@ -290,6 +307,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     const next: State = { ...state, stored: undefined, absent: true, scanned: false, unclear };
     if (state.ending !== undefined) return leaveLine(line, next);
     if (state.purpose === "renew") return over(next, { is: "gone" });
+    if (state.purpose === "ask") return over(next, { is: "asked", ids: [] });
     if (state.joined) return again(next);
     return { state: { ...next, phase: "scan" }, request: { do: "scan" } };
   }
@@ -304,7 +322,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     unclear: state.unclear.filter((one) => one.etag === found.etag),
     watched: watch(state.watched, found.record, facts.nowMs),
   };
-  if (mine === undefined) return decide(line, seen, facts);
+  if (mine === undefined || state.purpose === "ask") return decide(line, seen, facts);
   const next: State = { ...seen, joined: true };
   // It made the record: as after a clear answer.
   const unconfirmed = !found.record.confirmed && !state.scanned && line.rules.confirmByList;
@@ -316,6 +334,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
 function decide(line: Line, state: State, facts: Facts): Step {
   if (state.ending !== undefined) return leaveLine(line, state);
   if (state.purpose === "renew") return renew(line, state, facts);
+  if (state.purpose === "ask") return askHolders(state);
   const { record } = state.stored!;
   if (!record.confirmed && !state.scanned && line.rules.confirmByList)
     return { state: { ...state, phase: "scan" }, request: { do: "scan" } };
@@ -343,6 +362,16 @@ function decide(line: Line, state: State, facts: Facts): Step {
       : out(line, { ...state, ending: contended(line, content, state.id) });
   }
   return write(state, joined);
+}
+
+/** Until the record shows it: a write whose outcome is unknown either landed, or cannot land any more, or may land and does no harm. */
+function askHolders(state: State): Step {
+  const { record } = state.stored!;
+  const { ticketIds, request } = state.asking!;
+  const wanted = record.holders.filter((one) => ticketIds === undefined || ticketIds.includes(one.id));
+  if (wanted.every((one) => one.request !== undefined))
+    return over(state, { is: "asked", ids: wanted.map((one) => one.id) });
+  return write(state, ask(record, ticketIds, request));
 }
 
 function renew(line: Line, state: State, facts: Facts): Step {

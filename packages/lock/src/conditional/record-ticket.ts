@@ -4,15 +4,17 @@
  */
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
+import { Revocation } from "../revocation.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
 import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
-import { standing } from "./record.js";
+import { entryOf, standing } from "./record.js";
 import { drive, type Hands, readRecord } from "./record-hands.js";
 
 export class RecordTicket implements HeldTicket {
   readonly #hands: Hands;
   readonly #line: Line;
   readonly #token: bigint;
+  readonly revocation: Revocation;
 
   constructor(
     hands: Hands,
@@ -23,6 +25,7 @@ export class RecordTicket implements HeldTicket {
     this.#hands = hands;
     this.#line = line;
     this.#token = token;
+    this.revocation = new Revocation(hands.key, id);
   }
 
   get key(): string {
@@ -56,7 +59,12 @@ export class RecordTicket implements HeldTicket {
     throw new Error(`bug: a renewal ended with '${verdict.is}'`);
   }
 
-  async afterRenewal(): Promise<void> {}
+  /** The renewal has just read or written the record: what it says costs nothing. */
+  async afterRenewal(): Promise<void> {
+    const stored = this.#hands.memory.get(this.key);
+    const request = stored && entryOf(stored.record, this.id)?.request;
+    if (request !== undefined) this.revocation.tell(request);
+  }
 
   async isThere(options: CallOptions): Promise<boolean> {
     const stored = await readRecord(this.#hands, options);

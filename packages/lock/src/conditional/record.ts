@@ -25,6 +25,8 @@ export interface Entry {
   readonly atMs: number | undefined;
   /** Given the lock by another's write: it must claim it in time. */
   readonly granted: boolean;
+  /** Somebody asks this holder to release. Weighs nothing: who may hold never depends on it. */
+  readonly request?: { readonly reason: string; readonly by: string } | undefined;
 }
 
 export interface LockRecord {
@@ -54,6 +56,7 @@ export function encode(record: LockRecord): string {
     renewals: one.renewals,
     ...(one.atMs === undefined ? {} : { atMs: one.atMs }),
     granted: one.granted,
+    ...(one.request === undefined ? {} : { request: one.request }),
   });
   const hasPermits = [...record.holders, ...record.queue].some((one) => one.permits !== undefined);
   return JSON.stringify({
@@ -130,6 +133,7 @@ function entries(objectKey: string, value: unknown, name: string): Entry[] {
       renewals: count(objectKey, one.renewals, `${where}.renewals`),
       atMs: one.atMs === undefined ? undefined : count(objectKey, one.atMs, `${where}.atMs`),
       granted: boolean(objectKey, one.granted, `${where}.granted`),
+      ...(one.request === undefined ? {} : { request: request(objectKey, one.request, `${where}.request`) }),
     };
   });
 }
@@ -153,6 +157,11 @@ function boolean(objectKey: string, value: unknown, name: string): boolean {
 function count(objectKey: string, value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw corrupt(objectKey, `${name} is no count`);
   return value as number;
+}
+
+function request(objectKey: string, value: unknown, name: string): { reason: string; by: string } {
+  const { reason, by } = fields(objectKey, value, name);
+  return { reason: string(objectKey, reason, `${name}.reason`), by: string(objectKey, by, `${name}.by`) };
 }
 
 function permits(objectKey: string, value: unknown, name: string): number {
@@ -239,6 +248,13 @@ export function raise(record: Content, marker: bigint): Content {
     one.token === undefined || one.token > marker ? one : { ...one, token: ++token };
   const holders = record.holders.map(raised);
   return { ...record, token, holders };
+}
+
+/** These holders are asked to release; undefined: all. Who was asked before keeps that request. */
+export function ask(record: Content, ids: readonly string[] | undefined, request: Entry["request"]): Content {
+  const asked = (one: Entry): Entry =>
+    one.request === undefined && (ids === undefined || ids.includes(one.id)) ? { ...one, request } : one;
+  return { ...record, holders: record.holders.map(asked) };
 }
 
 /** Its owner says that it lives: a renewal, a claim of what was granted, or a waiter's sign of life. */

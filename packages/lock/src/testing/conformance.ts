@@ -10,6 +10,7 @@ import type { LocksOptions } from "../settings.js";
 import { leaseTests } from "./conformance/lease.js";
 import { lineTests } from "./conformance/line.js";
 import { outsideTests } from "./conformance/outside.js";
+import { revokeTests } from "./conformance/revoke.js";
 import { type LockTopic, Room } from "./conformance/room.js";
 import { semaphoreTests } from "./conformance/semaphore.js";
 
@@ -42,7 +43,13 @@ export interface LockConformanceOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-const PARTS = { line: lineTests, lease: leaseTests, outside: outsideTests, semaphore: semaphoreTests } as const;
+const PARTS = {
+  line: lineTests,
+  lease: leaseTests,
+  outside: outsideTests,
+  semaphore: semaphoreTests,
+  revoke: revokeTests,
+} as const;
 
 /** Declares the suite with the runner. */
 export function lockConformance(runner: ConformanceRunner, options: LockConformanceOptions): void {

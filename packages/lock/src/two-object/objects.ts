@@ -14,7 +14,10 @@ import {
 } from "@bucketlock/core";
 import { LockLostError } from "../errors.js";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
+import { Revocation } from "../revocation.js";
+import { deleteAll, versionsOrObjects } from "./deletes.js";
 import type { SignOfLife } from "./liveness.js";
+import { readRequest, requestTarget } from "./revocations.js";
 import {
   bodyOf,
   doorKey,
@@ -101,56 +104,7 @@ export async function removeTicket(
   await deleteAll(store, await versionsOrObjects(store, objects, options), options);
 }
 
-/** Where the versions may not be listed (rights, old stores), the objects themselves: they no longer show, which is what the protocol needs. */
-export async function versionsOrObjects(
-  store: Store,
-  objects: readonly DeleteTarget[],
-  options: CallOptions,
-): Promise<readonly DeleteTarget[]> {
-  try {
-    return await allVersions(store, objects, options);
-  } catch (error) {
-    if (error instanceof BucketlockError && (error.kind === "denied" || error.kind === "unsupported")) return objects;
-    throw error;
-  }
-}
-
 const objectsOf = (key: string, id: string): DeleteTarget[] => [{ key: placeKey(key, id) }, { key: doorKey(key, id) }];
-
-/** Every version of the objects; where the store keeps none, simply the objects. */
-async function allVersions(
-  store: Store,
-  objects: readonly DeleteTarget[],
-  options: CallOptions,
-): Promise<readonly DeleteTarget[]> {
-  if (store.features.versions === "no") return objects;
-  const targets: DeleteTarget[] = [];
-  for (const target of objects) {
-    for await (const page of store.listVersions(target.key, options)) {
-      for (const version of page.versions) {
-        // The prefix may belong to siblings too: exact keys only.
-        if (version.key === target.key) targets.push({ key: version.key, versionId: version.versionId });
-      }
-    }
-  }
-  return targets;
-}
-
-export async function deleteAll(store: Store, targets: readonly DeleteTarget[], options: CallOptions): Promise<void> {
-  if (targets.length === 0) return;
-  const { failed } = await store.deleteMany(targets, options);
-  if (failed.length > 0) {
-    const first = failed[0]!;
-    throw new BucketlockError(
-      `${failed.length} lock object(s) could not be deleted; the first: ${first.code} ${first.message}: ${first.key}`,
-      {
-        code: "DELETE_FAILED",
-        kind: "unavailable",
-        details: { keys: failed.map((failure) => failure.key) },
-      },
-    );
-  }
-}
 
 function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockError {
   return new BucketlockError(`${what} may not have been written: ${objectKey}`, {
@@ -163,6 +117,7 @@ function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockErr
 
 /** The objects of a ticket of our own. Lives from the first PUT to the delete. */
 export class TicketObjects implements HeldTicket {
+  readonly revocation: Revocation;
   readonly #store: Store;
   readonly #label: string;
   /** Versions of `-0` and `-1` known to exist, so that nothing stays behind where the store keeps them. */
@@ -182,6 +137,7 @@ export class TicketObjects implements HeldTicket {
   ) {
     this.#store = store;
     this.#label = label;
+    this.revocation = new Revocation(key, id);
   }
 
   get mode(): Mode {
@@ -316,6 +272,12 @@ export class TicketObjects implements HeldTicket {
       .map(({ key, versionId }) => ({ key, versionId }));
   }
 
+  /** The request to release, which ends with what it asks for. A program that does not listen knows of none. */
+  async #request(options: CallOptions): Promise<readonly DeleteTarget[]> {
+    if (!this.revocation.isListenedTo) return [];
+    return versionsOrObjects(this.#store, [requestTarget(this.key, this.id)], options);
+  }
+
   /** HEAD of `-1` (gone: lost), then PUT of `-0`. */
   async renew(call: RenewalCall): Promise<Renewal> {
     const place = await this.headPlace({ ...call.limit(), signal: call.stop });
@@ -333,8 +295,19 @@ export class TicketObjects implements HeldTicket {
     return place.found && door.found;
   }
 
-  /** On a store that keeps versions: the versions of `-0` before the newest go. The next call has again what was not deleted. */
   async afterRenewal(options: CallOptions): Promise<void> {
+    await Promise.all([this.#hear(options), this.#sweep(options)]);
+  }
+
+  /** Only where the program listens: it costs a request. */
+  async #hear(options: CallOptions): Promise<void> {
+    if (!this.revocation.isAwaited) return;
+    const request = await readRequest(this.#store, this.key, this.id, options);
+    if (request !== undefined) this.revocation.tell(request);
+  }
+
+  /** On a store that keeps versions: the versions of `-0` before the newest go. The next call has again what was not deleted. */
+  async #sweep(options: CallOptions): Promise<void> {
     const doors = this.#versions.filter((version) => version.key === doorKey(this.key, this.id));
     const old = doors.slice(0, -1);
     if (old.length === 0) return;
@@ -362,6 +335,10 @@ export class TicketObjects implements HeldTicket {
       this.#versioned && this.#unclear
         ? await versionsOrObjects(this.#store, objectsOf(this.key, this.id), options)
         : this.targets();
-    await deleteAll(this.#store, [...targets, ...(await this.#oldMarkers(options))], options);
+    await deleteAll(
+      this.#store,
+      [...targets, ...(await this.#oldMarkers(options)), ...(await this.#request(options))],
+      options,
+    );
   }
 }

@@ -70,6 +70,9 @@ export const prefixOf = (key: string): string => `${key}${INFIX}`;
 export const doorKey = (key: string, id: string): string => `${key}${INFIX}${id}-0`;
 export const placeKey = (key: string, id: string): string => `${key}${INFIX}${id}-1`;
 export const markerKey = (key: string, token: bigint): string => `${key}${INFIX}token.${token}`;
+/** Requests to release stand outside the lock's prefix: nobody must take one for a ticket. No longer than a ticket's names. */
+export const revokePrefix = (key: string): string => `${key}.revoke.`;
+export const revokeKey = (key: string, id: string): string => `${revokePrefix(key)}${id}`;
 /** The token of a marker; undefined for any other object. */
 export function markerOf(key: string, objectKey: string): bigint | undefined {
   const match = MARKER.exec(objectKey.slice(prefixOf(key).length));
@@ -189,6 +192,23 @@ export function readView(
 
 /** Only readers ignore each other. Permits of one semaphore count each other: whoever has enough of them before it waits. */
 export const conflicts = (a: Mode, b: Mode): boolean => a !== "shared" || b !== "shared";
+
+export interface Placed {
+  readonly ticket: Ticket;
+  /** As the order of the listing says. A claim is the holder's own; from outside this is the best that can be known. */
+  readonly state: "holds" | "waits" | "choosing";
+}
+
+/** In their order; choosing tickets have no place yet and come last. */
+export function inLine(tickets: readonly Ticket[]): Placed[] {
+  const place = (ticket: Ticket) => ({ id: ticket.id, placeMs: ticket.placeMs ?? Number.POSITIVE_INFINITY });
+  const line = [...tickets].sort((a, b) => compareOrder(place(a), place(b)) || 0);
+  return line.map((ticket, at) => {
+    const before = line.slice(0, at).filter((other) => conflicts(other.mode, ticket.mode)).length;
+    if (ticket.placeMs === undefined) return { ticket, state: "choosing" };
+    return { ticket, state: before < (ticket.permits ?? 1) ? "holds" : "waits" };
+  });
+}
 
 /** The same key as a lock and as a semaphore, or as semaphores of different size: nobody may hold beside such a ticket. */
 export const disagree = (

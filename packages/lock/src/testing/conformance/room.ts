@@ -61,7 +61,7 @@ export class Room {
   }
 
   /** Locks that tell when they stand in line. */
-  waiter(): { readonly locks: Locks; readonly inLine: Promise<void> } {
+  waiter(options: LocksOptions = {}): { readonly locks: Locks; readonly inLine: Promise<void> } {
     let tell = () => {};
     const inLine = new Promise<void>((resolve) => {
       tell = resolve;
@@ -69,7 +69,7 @@ export class Room {
     const onEvent = (event: LockEvent) => {
       if (event.type === "waiting") tell();
     };
-    return { locks: this.locks({ onEvent }), inLine };
+    return { locks: this.locks({ ...options, onEvent }), inLine };
   }
 
   /** What stands in somebody's way now: lock objects, and the tickets in records, which themselves stay on purpose. */

@@ -59,7 +59,7 @@ export const semaphoreTests: readonly LockTest[] = [
           await semaphore.run(
             async () => {
               most = Math.max(most, ++inside);
-              await room.clock.sleep(room.leaseMs / 10);
+              await room.clock.sleep(room.leaseMs / 40);
               inside--;
             },
             { waitMs: 60 * room.leaseMs },

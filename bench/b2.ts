@@ -3,7 +3,7 @@
  * own: `node --conditions=@bucketlock/source --import tsx bench/b2.ts`. It measures no time: the emulator is not the service.
  */
 import { openB2Session } from "@bucketlock/b2";
-import { createLocks, type Mode } from "@bucketlock/lock";
+import { createLocks, type LockMode } from "@bucketlock/lock";
 import { B2Emulator } from "../test/emulators/b2/emulator.js";
 import { PRICE_PER_1000 } from "../test/emulators/b2/knobs.js";
 
@@ -19,7 +19,7 @@ interface Row {
 /** `clients` sessions take the lock in turn or against each other, `rounds` times each. */
 async function measure(
   what: string,
-  options: { clients: number; rounds: number; mode: Mode; heldMs: number },
+  options: { clients: number; rounds: number; mode: LockMode; heldMs: number },
 ): Promise<Row> {
   const { clients, rounds, mode, heldMs } = options;
   const emulator = await B2Emulator.start();

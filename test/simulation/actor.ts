@@ -29,6 +29,7 @@ export class Actor {
   readonly #c: ActorContext;
   readonly #leaseMs: number;
   readonly #leases: Lease[] = [];
+  #asks = 0;
 
   constructor(
     context: ActorContext,
@@ -48,6 +49,8 @@ export class Actor {
         clock: host,
         random: world.random,
         clockSkewMs: plan.clockSkewMs,
+        localTurns: plan.localTurns,
+        localMs: plan.localMs,
         label: host.name,
         onEvent: (event) => this.#heard(event),
         ...(world.random.float() < 0.3 ? { settleMs: 200 } : {}),
@@ -59,12 +62,18 @@ export class Actor {
 
   /** The whole program. Ends with nothing of its own left running; a crash simply never ends. */
   async live(): Promise<void> {
+    const rounds = this.roundsLeft;
+    await Promise.all(Array.from({ length: this.#c.plan.locals }, () => this.#program(rounds)));
+    await this.#close();
+  }
+
+  async #program(rounds: number): Promise<void> {
     const { world } = this.#c;
-    for (; this.roundsLeft > 0; this.roundsLeft--) {
+    for (let left = rounds; left > 0; left--) {
+      this.roundsLeft = Math.min(this.roundsLeft, left);
       await this.host.sleep(world.random.float() ** 2 * 3000);
       await this.#round();
     }
-    await this.#close();
   }
 
   /** Leases that a collected actor would report as leaked, at a moment that no seed decides. */
@@ -88,6 +97,7 @@ export class Actor {
     const signal = giveUp.signal;
     const waitMs = random.float() < 0.2 ? random.float() * 500 : 3000 + random.float() * 20_000;
     let lease: Lease | undefined;
+    const asked = this.#asks++;
     try {
       if (found !== undefined) {
         world.count("resume");
@@ -108,7 +118,7 @@ export class Actor {
     world.count("acquired");
     // Kept for the whole life of the world: a collected lease acts when the collector pleases.
     this.#leases.push(lease);
-    this.#c.records.acquired(this.host, lease, found !== undefined);
+    if (this.#c.records.acquired(this.host, lease, found === undefined ? asked : undefined)) world.count("local");
     await this.#hold(lease);
   }
 
@@ -119,6 +129,7 @@ export class Actor {
     const endMs = this.host.monotonicMs() + random.float() ** 2 * 3 * this.#leaseMs;
     while (this.host.monotonicMs() < endMs) {
       await this.host.sleep(20 + random.float() * 400);
+      if (!this.#c.plan.looks) continue;
       try {
         lease.throwIfLost();
         records.looked(lease);
@@ -133,8 +144,9 @@ export class Actor {
     records.ending(lease);
     if (how < 0.05 + this.#c.plan.abandonRate) {
       world.count("abandoned");
-      await lease.abandon();
-      abandoned.push({ key: lease.key, ticketId: lease.ticketId, leaseMs: this.#leaseMs });
+      // Not waited for: another program of this process may share it to the end.
+      const { key, ticketId } = lease;
+      void lease.abandon().then(() => abandoned.push({ key, ticketId, leaseMs: this.#leaseMs }));
       return;
     }
     await this.#release(() => lease.release());

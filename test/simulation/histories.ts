@@ -38,17 +38,26 @@ const FLOORS: Readonly<Record<Plan["protocol"], Readonly<Record<string, number>>
   conditional: { ...BOTH, conflictOfOwn: 25 },
 };
 
-/** Half of the tokens are drawn: what is not drawn costs nothing, and both must hold. */
-const TOKENS: Partial<Plan> = { tokenRate: 0.5 };
+/** Half of the tokens are drawn: what is not drawn costs nothing, and both must hold. Of four seeds two have several programs in each process. */
+export function changeOf(seed: number): Partial<Plan> {
+  return { tokenRate: 0.5, locals: seed % 4 === 3 || seed % 4 === 0 ? 3 : 1 };
+}
 
 /** One suite, whatever the protocol. */
 export function historiesOf(protocol: Plan["protocol"], seeds: "odd" | "even"): void {
-  test(`${protocol}: no history breaks a promise (${seeds} seeds)`, { timeout: 3_600_000 }, async () => {
-    const sum = await runHistories(seeds === "odd" ? 1 : 2, wanted(protocol), 2, { protocol, change: TOKENS });
-    console.log(describeSum(`simulation, ${protocol}, ${seeds} seeds`, sum));
-    expect(describeBroken(sum)).toBe("");
-    expect(belowFloors(sum, protocol)).toEqual([]);
-  });
+  const first = seeds === "odd" ? 1 : 2;
+  const runs = [
+    { name: "", from: first, floors: FLOORS[protocol] },
+    { name: ", several programs each", from: first + 2, floors: { ...FLOORS[protocol], local: 500 } },
+  ];
+  for (const { name, from, floors } of runs) {
+    test(`${protocol}: no history breaks a promise (${seeds} seeds${name})`, { timeout: 3_600_000 }, async () => {
+      const sum = await runHistories(from, wanted(protocol), 4, { protocol, change: changeOf(from) });
+      console.log(describeSum(`simulation, ${protocol}, ${seeds} seeds${name}`, sum));
+      expect(describeBroken(sum)).toBe("");
+      expect(belowFloors(sum, floors)).toEqual([]);
+    });
+  }
 }
 
 export interface Sum {
@@ -95,10 +104,10 @@ export function describeBroken(sum: Sum): string {
 }
 
 /** What stayed below its floor: an empty simulation proves nothing. */
-export function belowFloors(sum: Sum, protocol: Plan["protocol"]): string[] {
+export function belowFloors(sum: Sum, floors: Readonly<Record<string, number>>): string[] {
   // Chance is not even: a few hundred histories say nothing about rare faults.
   if (sum.histories < 500) return [];
-  return Object.entries(FLOORS[protocol])
+  return Object.entries(floors)
     .map(([kind, floor]) => ({ kind, floor: (floor * sum.histories) / 1000, is: sum.counts.get(kind) ?? 0 }))
     .filter(({ floor, is }) => is < floor)
     .map(({ kind, floor, is }) => `${kind}: ${is}, floor ${floor}`);

@@ -221,6 +221,7 @@ class Population {
     };
     for (const { rule, message } of checkHistory(holds, rules)) this.#world.violate(`${rule}: ${message}`);
     for (const message of this.#records.wrongTokens()) this.#world.violate(`token: ${message}`);
+    for (const message of this.#records.wrongTurns(this.#plan)) this.#world.violate(`turns: ${message}`);
     for (const hold of holds) {
       if (hold.toldLostMs === Number.POSITIVE_INFINITY)
         this.#world.violate(`never told: ${hold.actor} ${hold.ticketId}`);

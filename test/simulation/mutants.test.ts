@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { runHistories } from "./histories.js";
 import { runHistory } from "./history.js";
-import type { Plan } from "./plan.js";
+import { type Plan, PROTOCOLS } from "./plan.js";
 import type { Mutation } from "./under-test.js";
 
 interface Mutant {
@@ -35,6 +35,38 @@ const QUIET: Partial<Plan> = {
   crashes: false,
 };
 
+/** Rules of the acquires within one process: the protocol does not matter to them. */
+const LOCAL: readonly Omit<Mutant, "protocol">[] = [
+  {
+    name: "one token for all who pass a ticket on",
+    mutation: { localRules: { ownToken: false } },
+    change: { ...QUIET, locals: 4, tokenRate: 1 },
+    found: /token/,
+    withinSeeds: 10,
+  },
+  {
+    name: "a ticket passed on that can no longer be proved",
+    mutation: { localRules: { onlyValid: false } },
+    change: { ...QUIET, locals: 6, upsets: 10, localMs: 20_000, localTurns: 100, looks: false },
+    found: /when it was over/,
+    withinSeeds: 100,
+  },
+  {
+    name: "readers that overtake a writer of their process",
+    mutation: { localRules: { inOrder: false } },
+    change: { ...QUIET, locals: 6, sharedRate: 0.7, localMs: 20_000 },
+    found: /turns: .*served after/,
+    withinSeeds: 10,
+  },
+  {
+    name: "tickets passed on without end",
+    mutation: { localRules: { bounded: false } },
+    change: { ...QUIET, locals: 8 },
+    found: /turns: .*passed on/,
+    withinSeeds: 10,
+  },
+];
+
 const MUTANTS: readonly Mutant[] = [
   {
     name: "a renewal's answer believed after the lease ended",
@@ -52,7 +84,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a claim believed although the ticket was not kept alive",
-    mutation: { rules: { validAtClaim: false } },
+    mutation: { rules: { validAtClaim: false }, localRules: { onlyValid: false } },
     change: { ...QUIET, hosts: 4, latencyMs: 30, upsets: 10, faultRate: 0.02 },
     found: /when it was over|LISTING|did not show in the listing/,
     withinSeeds: 60,
@@ -99,8 +131,16 @@ const MUTANTS: readonly Mutant[] = [
     found: /overlap/,
     withinSeeds: 100,
   },
+  ...PROTOCOLS.flatMap((protocol) => LOCAL.map((mutant): Mutant => ({ ...mutant, protocol }))),
   ...(
     [
+      {
+        name: "a token for another lease by the same ticket that is not counted in the record",
+        mutation: { recordRules: { drawnInRecord: false } },
+        change: { ...QUIET, locals: 4 },
+        found: /token/,
+        withinSeeds: 10,
+      },
       {
         name: "the dead judged by the reader's wall clock",
         mutation: { recordRules: { storeClock: false } },
@@ -145,7 +185,8 @@ const MUTANTS: readonly Mutant[] = [
       },
       {
         name: "a claim that came when its lease was over",
-        mutation: { recordRules: { validAtClaim: false } },
+        // Within the process it would be looked at once more.
+        mutation: { recordRules: { validAtClaim: false }, localRules: { onlyValid: false } },
         change: { ...QUIET, hosts: 4, latencyMs: 30, upsets: 10, faultRate: 0.02 },
         found: /when it was over|overlap/,
         withinSeeds: 60,

@@ -22,6 +22,11 @@ export interface Plan {
   /** Of each lease: its fencing token is drawn. */
   readonly tokenRate: number;
   readonly hosts: number;
+  /** Programs of one process that take the same locks, each its rounds. */
+  readonly locals: number;
+  /** Bounds within which they pass leases on. */
+  readonly localTurns: number;
+  readonly localMs: number;
   readonly keys: readonly string[];
   readonly leases: readonly number[];
   /** Coarsest step of a timestamp in a listing, in ms. */
@@ -56,6 +61,8 @@ export interface Plan {
   /** Of each lease: left on purpose. */
   readonly abandonRate: number;
   readonly resumes: boolean;
+  /** Programs ask now and then whether they still hold; else they only release. */
+  readonly looks: boolean;
 }
 
 /** A calm world (one of eight) has latency and drift only: there nothing may be lost, taken over or left behind. */
@@ -71,6 +78,9 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
     protocol: "two-object",
     tokenRate: 0,
     hosts: 2 + random.below(3),
+    locals: 1,
+    localTurns: 3,
+    localMs: 600,
     keys: chance(0.75) ? ["k"] : ["k", "jobs/other"],
     leases: chance(0.6) ? [lease] : [lease, 1000, 5000],
     stepMs,
@@ -94,6 +104,7 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
     sharedRate: chance(0.3) ? 0 : between(0.2, 0.8),
     abandonRate: 0.07,
     resumes: chance(0.3),
+    looks: true,
   };
   const wanted = { ...plan, ...change };
   // To the conditional protocol a stray door is one of the other protocol: a refusal, not a fault.

@@ -7,6 +7,7 @@ import type { Hold } from "@bucketlock/lock/testing";
 import type { Bucket } from "./bucket.js";
 import { short } from "./client.js";
 import type { Host } from "./host.js";
+import type { Plan } from "./plan.js";
 import { type Lease, placeKeyOf } from "./under-test.js";
 import type { World } from "./world.js";
 
@@ -16,7 +17,11 @@ const TIMER_LATE_MS = 25;
 interface Entry {
   readonly host: Host;
   readonly lease: Lease;
-  readonly resumed: boolean;
+  /** Its number among the acquires of its process; undefined: a ticket found again. */
+  readonly asked: number | undefined;
+  /** Which lease by this ticket in this process it is, from 1, and when the first began. */
+  readonly turn: number;
+  readonly firstMs: number;
   readonly fromMs: number;
   /** Until when its keeper would call it valid, if asked. */
   untilMs: number;
@@ -29,7 +34,7 @@ export class Records {
   readonly #world: World;
   readonly #bucket: Bucket;
   readonly #entries: Entry[] = [];
-  readonly #byTicket = new Map<string, Entry>();
+  readonly #byTicket = new Map<string, Entry[]>();
 
   constructor(world: World, bucket: Bucket) {
     this.#world = world;
@@ -40,12 +45,16 @@ export class Records {
     return this.#entries.length;
   }
 
-  acquired(host: Host, lease: Lease, resumed: boolean): void {
+  /** True: by a ticket of another lease of its process. */
+  acquired(host: Host, lease: Lease, asked: number | undefined): boolean {
     const nowMs = this.#world.nowMs;
+    const before = this.#byTicket.get(lease.ticketId) ?? [];
     const entry: Entry = {
       host,
       lease,
-      resumed,
+      asked,
+      turn: before.length + 1,
+      firstMs: before[0]?.fromMs ?? nowMs,
       fromMs: nowMs,
       untilMs: nowMs,
       endedMs: undefined,
@@ -54,9 +63,10 @@ export class Records {
     const leftMs = lease.heldUntil - host.wallMs();
     if (leftMs <= 0) this.#world.violate(`${host.name} acquired ${short(lease.ticketId)} when it was over`);
     this.#entries.push(entry);
-    this.#byTicket.set(lease.ticketId, entry);
+    this.#byTicket.set(lease.ticketId, [...before, entry]);
     this.#refresh(entry);
     lease.signal.addEventListener("abort", () => this.#told(entry), { once: true });
+    return before.length > 0;
   }
 
   /** The holder ends it: from now on it does not believe to hold. */
@@ -77,8 +87,7 @@ export class Records {
     for (const [index, later] of drawn.entries()) {
       for (const earlier of drawn.slice(0, index)) {
         const { lease } = earlier;
-        // A ticket found again is the same grant.
-        if (lease.key !== later.lease.key || lease.ticketId === later.lease.ticketId) continue;
+        if (lease.key !== later.lease.key) continue;
         if (lease.mode === "shared" && later.lease.mode === "shared") continue;
         if (later.token! <= earlier.token!)
           wrong.push(
@@ -89,17 +98,38 @@ export class Records {
     return wrong;
   }
 
+  /** Within a process: who came first is served first, and a ticket is passed on within its bounds only. */
+  wrongTurns({ localTurns, localMs }: Pick<Plan, "localTurns" | "localMs">): string[] {
+    const wrong: string[] = [];
+    for (const [index, later] of this.#entries.entries()) {
+      const { host, lease, asked, turn, firstMs, fromMs } = later;
+      const who = `${host.name} ${short(lease.ticketId)}`;
+      for (const earlier of this.#entries.slice(0, index)) {
+        if (earlier.host !== host || earlier.lease.key !== lease.key) continue;
+        const isConflict = lease.mode === "exclusive" || earlier.lease.mode === "exclusive";
+        if (isConflict && asked !== undefined && earlier.asked !== undefined && asked < earlier.asked)
+          wrong.push(`${who} asked as number ${asked}, and was served after number ${earlier.asked}`);
+      }
+      if (lease.mode === "exclusive" && turn > localTurns) wrong.push(`${who} was passed on ${turn - 1} times`);
+      const afterMs = fromMs - firstMs;
+      // Its clock drifts; and a clock that stood still did not count.
+      if (afterMs > localMs * 1.05 + 1 && !host.stoodStill(firstMs, fromMs))
+        wrong.push(`${who} was passed on or joined after ${afterMs.toFixed(0)} ms`);
+    }
+    return wrong;
+  }
+
   /** Somebody finds the ticket again: what its keeper tells from now on is not the old lease's. */
   resuming(ticketId: string): void {
     this.#byTicket.delete(ticketId);
   }
 
   renewed(ticketId: string): void {
-    const entry = this.#byTicket.get(ticketId);
-    if (entry === undefined) return;
-    if (entry.toldMs !== undefined)
-      this.#world.violate(`${entry.host.name} believes again in ${short(ticketId)}, which was lost`);
-    this.#refresh(entry);
+    for (const entry of this.#byTicket.get(ticketId) ?? []) {
+      if (entry.toldMs !== undefined)
+        this.#world.violate(`${entry.host.name} believes again in ${short(ticketId)}, which was lost`);
+      this.#refresh(entry);
+    }
   }
 
   /** The holder looked, and believes. */
@@ -134,7 +164,7 @@ export class Records {
 
   holds(): Hold[] {
     return this.#entries.map((entry) => {
-      const { host, lease, fromMs, untilMs, endedMs } = entry;
+      const { host, lease, asked, turn, fromMs, untilMs, endedMs } = entry;
       // Neither ended nor told although its host ran on: it was never told.
       const toldLostMs =
         entry.toldMs ?? (endedMs === undefined && !host.crashed ? Number.POSITIVE_INFINITY : undefined);
@@ -145,7 +175,8 @@ export class Records {
         fromMs,
         toMs: Math.max(fromMs, Math.min(untilMs, endedMs ?? Number.POSITIVE_INFINITY)),
         toldLostMs,
-        placedMs: entry.resumed ? undefined : this.#bucket.firstPutMs.get(placeKeyOf(lease)),
+        // Who comes after by the same ticket has no place of its own.
+        placedMs: asked === undefined || turn > 1 ? undefined : this.#bucket.firstPutMs.get(placeKeyOf(lease)),
         ticketId: short(lease.ticketId),
       };
     });

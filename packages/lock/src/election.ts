@@ -114,7 +114,8 @@ export class Election {
     options: ElectionOptions = {},
   ) {
     this.#context = context;
-    this.#lock = new Lock(electionLock(key), context);
+    // What others read names the leader by its ticket: no two share one.
+    this.#lock = new Lock(electionLock(key), context, undefined, true);
     this.#pollMs = durationMs("pollMs", options.pollMs ?? context.settings.pollMaxMs, { min: 1 });
   }
 

@@ -8,8 +8,9 @@ interface Base {
 }
 
 export type LockEvent = Base &
+  /** `local`: the ticket of another lease of this process was passed on or is shared, without a request. */
   (
-    | { readonly type: "acquired"; readonly waitedMs: number; readonly requests: number }
+    | { readonly type: "acquired"; readonly waitedMs: number; readonly requests: number; readonly local: boolean }
     /** Emitted once per attempt, when others stand before us. */
     | { readonly type: "waiting"; readonly for: readonly string[] }
     | { readonly type: "renewed"; readonly renewals: number }

@@ -38,8 +38,10 @@ export interface HeldTicket {
   renew(call: RenewalCall): Promise<Renewal>;
   /** Tidies up behind a renewal, and looks whether somebody asks for the release. Failing is no harm. */
   afterRenewal(options: CallOptions): Promise<void>;
-  /** The fencing token, drawn once. The lease must be checked after it resolves. */
+  /** The fencing token, drawn once for each turn. The lease must be checked after it resolves. */
   token(options: CallOptions): Promise<bigint>;
+  /** From now on another lease of this process holds by it: the next token is above every one given so far. Asks the store nothing. */
+  nextTurn(): void;
   /** Does the store still show it? */
   isThere(options: CallOptions): Promise<boolean>;
   /** Out of the store. Doing it twice is harmless. Throws when that is not sure. */

@@ -2,19 +2,16 @@
  * The lock: a named thing that has no state of its own. Every call asks the store.
  * Holds no decision of the protocol and no I/O; it turns verdicts into leases and errors.
  */
-import { BucketlockError, durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
-import { recordLine, runRecordLine } from "./conditional/driver.js";
-import type { Gate } from "./conditional/gate.js";
+import { durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
+import { type AttemptContext, attempt } from "./attempt.js";
+import { recordLine } from "./conditional/driver.js";
 import { breakEntries, forgetRecord, inspectRecord } from "./conditional/inspect.js";
-import type { Hands, RecordMemory } from "./conditional/record-hands.js";
+import type { Hands } from "./conditional/record-hands.js";
 import { NotAcquiredError } from "./errors.js";
-import type { EventFacts, LockEvent } from "./events.js";
-import type { HeldTicket } from "./held-ticket.js";
 import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
-import { Holding, Lease } from "./lease.js";
+import { Lease } from "./lease.js";
+import type { Answer, Queue } from "./local/queue.js";
 import { askEntries, askTickets, type RequestOptions, releaseRequest } from "./revoke.js";
-import type { Settings } from "./settings.js";
-import { type Mutation, runLine } from "./two-object/driver.js";
 import { type LockMode, lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
 
 export interface AcquireOptions {
@@ -27,37 +24,32 @@ export interface AcquireOptions {
 }
 
 /** What a lock needs of the locks it belongs to. */
-export interface LockContext {
-  readonly store: Store;
-  readonly settings: Settings;
-  /** What stands before the conditional protocol. */
-  readonly gate: Gate;
-  /** What the conditional protocol remembers. */
-  readonly memory: RecordMemory;
-  /** Empty, but for tests that remove a rule. */
-  readonly mutation: Mutation;
-  readonly emit: (event: LockEvent) => void;
+export interface LockContext extends AttemptContext {
   /** Registers an acquire under way: answers the signal that also ends it when the locks close, and what to call at its end. */
   begin(signal: AbortSignal | undefined): { readonly signal: AbortSignal; done(): void };
-  opened(ticket: HeldTicket): void;
-  closed(ticket: HeldTicket): void;
-  held(holding: Holding): void;
-  ended(holding: Holding, rest: Promise<void>): void;
+  /** Where acquires of that key wait within this process. Undefined: nowhere, each is for itself. */
+  queue(key: string): Queue | undefined;
 }
 
 export class Lock {
   readonly #context: LockContext;
   readonly #permits: number | undefined;
+  readonly #isAlone: boolean;
 
-  /** `permits`: of a semaphore's line; users get their locks from `locks.lock`. */
+  /**
+   * `permits`: of a semaphore's line; `isAlone`: every acquire has a ticket of its own, passed on to nobody. Users get their locks from
+   * `locks.lock`.
+   */
   constructor(
     readonly key: string,
     context: LockContext,
     permits?: number,
+    isAlone = permits !== undefined,
   ) {
     lockKey(key, permits);
     this.#context = context;
     this.#permits = permits;
+    this.#isAlone = isAlone;
   }
 
   /**
@@ -180,87 +172,43 @@ export class Lock {
     options: AcquireOptions,
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
-    const { settings, gate, memory, mutation, emit } = this.#context;
+    const { settings, gate } = this.#context;
     const mode = this.#modeOf(options);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
-    const tell = (id: string, facts: EventFacts) => emit({ ...facts, key: this.key, ticketId: id, mode } as LockEvent);
-    const { signal, done } = this.#context.begin(options.signal);
+    const underway = this.#context.begin(options.signal);
     try {
-      const store = gate.ready ?? (await gate.open(signal));
-      const startedMs = settings.clock.monotonicMs();
-      const attempt = {
-        ...mutation,
-        store,
-        settings,
-        key: this.key,
-        mode,
-        waitMs,
-        signal,
-        ticketId,
-        emit: tell,
-        permits: this.#permits,
-      };
-      const onTicket = {
-        open: (ticket: HeldTicket) => this.#context.opened(ticket),
-        closed: (ticket: HeldTicket) => this.#context.closed(ticket),
-      };
-      const result = this.#isConditional
-        ? await runRecordLine({ ...attempt, memory })
-        : await runLine({ ...attempt, onTicket });
-      const waitedMs = settings.clock.monotonicMs() - startedMs;
-      if (!("is" in result)) {
-        const holding = new Holding(result, {
-          store,
-          settings,
-          emit: tell,
-          onEnd: (ended, rest) => this.#context.ended(ended, rest),
-        });
-        this.#context.held(holding);
-        this.#context.closed(result.ticket);
-        tell(result.ticket.id, { type: "acquired", waitedMs: result.waitedMs, requests: result.requests });
-        return { lease: new Lease(holding), by: [], waitedMs };
-      }
-      if (result.is === "contended") return { by: result.by, waitedMs };
-      throw failure(this.key, result.code, result.cause, settings, ticketId);
+      if (gate.ready === undefined) await gate.open(underway.signal);
+      // A ticket found again is somebody else's: it is not passed on.
+      const queue = ticketId === undefined && !this.#isAlone ? this.#context.queue(this.key) : undefined;
+      const answer = await (queue?.ask(mode, waitMs, options.signal) ??
+        this.#alone(mode, waitMs, underway.signal, ticketId));
+      const { turn, by, waitedMs } = answer;
+      if (turn === undefined) return { by, waitedMs };
+      const { requests } = turn.holding;
+      turn.holding.tell({ type: "acquired", waitedMs, requests: answer.local ? 0 : requests, local: answer.local });
+      return { lease: new Lease(turn), by, waitedMs };
     } finally {
-      done();
+      underway.done();
     }
+  }
+
+  /** With a ticket of its own. */
+  async #alone(mode: Mode, waitMs: number, signal: AbortSignal, ticketId: string | undefined): Promise<Answer> {
+    const { clock } = this.#context.settings;
+    const startedMs = clock.monotonicMs();
+    const { holding, by } = await attempt(this.#context, {
+      key: this.key,
+      mode,
+      deadlineMs: () => startedMs + waitMs,
+      permits: this.#permits,
+      signal,
+      ticketId,
+    });
+    return { turn: holding?.turn(false), by, waitedMs: clock.monotonicMs() - startedMs, local: false };
   }
 }
 
 function attach(error: unknown, releaseError: unknown): void {
   if (typeof error !== "object" || error === null || !Object.isExtensible(error)) return;
   Object.defineProperty(error, "releaseError", { value: releaseError, configurable: true });
-}
-
-function failure(
-  key: string,
-  code: string,
-  cause: unknown,
-  settings: Settings,
-  ticketId: string | undefined,
-): BucketlockError {
-  switch (code) {
-    case "LISTING_NOT_VISIBLE":
-      return new BucketlockError(
-        `our own lock objects did not show in the listing within ${settings.visibilityTimeoutMs} ms; this store's listing cannot be trusted for a lock: ${key}`,
-        { code, kind: "unsupported", details: { key } },
-      );
-    case "TICKET_NOT_FOUND":
-      return new BucketlockError(
-        `the ticket to resume is not there (released, taken over or broken): ${key} (ticket ${ticketId})`,
-        {
-          code,
-          kind: "lost",
-          details: { key, ticketId },
-        },
-      );
-    default:
-      return new BucketlockError(`the store did not clearly take our ticket: ${key}`, {
-        code,
-        kind: "unavailable",
-        cause,
-        details: { key },
-      });
-  }
 }

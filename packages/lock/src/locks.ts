@@ -5,6 +5,7 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import { BucketlockError, type Instant, InvalidError, type Store } from "@bucketlock/core";
+import { attempt } from "./attempt.js";
 import { Gate } from "./conditional/gate.js";
 import { RecordMemory } from "./conditional/record-hands.js";
 import { type CronJob, type CronOptions, cron } from "./cron.js";
@@ -12,7 +13,9 @@ import { Election, type ElectionOptions } from "./election.js";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
 import type { HeldTicket } from "./held-ticket.js";
-import type { Holding } from "./lease.js";
+import type { Holding } from "./holding.js";
+import { Queue } from "./local/queue.js";
+import { ALL_RULES } from "./local/turns.js";
 import { Lock, type LockContext } from "./lock.js";
 import {
   type HistoryOptions,
@@ -52,6 +55,7 @@ export class Locks {
   readonly #closing = new AbortController();
   readonly #underway = new Set<Promise<void>>();
   readonly #holdings = new Set<Holding>();
+  readonly #queues = new Map<string, Queue>();
   readonly #tickets = new Map<HeldTicket, Pending>();
   #closed: Promise<void> | undefined;
 
@@ -122,6 +126,7 @@ export class Locks {
         details: { store: this.#store.name },
       }),
     );
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close(this.#closing.signal.reason)));
     await Promise.all(this.#underway);
     const released = await Promise.allSettled([...this.#holdings].map((holding) => holding.release()));
     // The deletes of leases that were lost.
@@ -153,6 +158,7 @@ export class Locks {
       },
       emit: (event) => this.#emit(event),
       begin: (signal) => this.#begin(signal),
+      queue: (key) => this.#queue(key),
       opened: (objects) => this.#opened(objects),
       closed: (objects) => this.#forget(objects),
       held: (holding) => this.#holdings.add(holding),
@@ -172,7 +178,7 @@ export class Locks {
     }
   }
 
-  #begin(signal: AbortSignal | undefined): { signal: AbortSignal; done(): void } {
+  #begin(signal: AbortSignal | undefined): { readonly signal: AbortSignal; done(): void } {
     this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
     let done = () => {};
@@ -180,14 +186,35 @@ export class Locks {
       done = resolve;
     });
     this.#underway.add(ended);
-    const joined = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    const closing = this.#closing.signal;
     return {
-      signal: joined,
+      // Made only where it is needed: it costs more than waiting in this process does.
+      get signal() {
+        return signal === undefined ? closing : AbortSignal.any([signal, closing]);
+      },
       done: () => {
         this.#underway.delete(ended);
         done();
       },
     };
+  }
+
+  #queue(key: string): Queue | undefined {
+    this.#closing.signal.throwIfAborted();
+    const { clock, localTurns, localMs } = this.#settings;
+    if (localTurns <= 1) return undefined;
+    const there = this.#queues.get(key);
+    if (there !== undefined) return there;
+    const queue = new Queue({
+      clock,
+      rules: { ...ALL_RULES, localTurns, localMs, ...this.#mutation.localRules },
+      attempt: (options) => attempt(this.#context, { ...options, key }),
+      idle: () => {
+        if (this.#queues.get(key) === queue) this.#queues.delete(key);
+      },
+    });
+    this.#queues.set(key, queue);
+    return queue;
   }
 
   #watch(rest: Promise<void>): void {

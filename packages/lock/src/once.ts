@@ -192,7 +192,8 @@ class Job {
     this.#context = context;
     this.#name = name;
     this.#slotMs = slotMs;
-    this.#lock = new Lock(onceLock(name), context);
+    // A run is known by its ticket: no two share one.
+    this.#lock = new Lock(onceLock(name), context, undefined, true);
     this.#guarantee = oneOf("guarantee", options.guarantee ?? "atMostOnce", ["atMostOnce", "atLeastOnce"]);
     this.#overlap = oneOf("overlap", options.overlap ?? "queue", ["skip", "queue"]);
     this.#keep = integer("keep", options.keep ?? KEEP, { min: 1, max: KEEP_MAX });

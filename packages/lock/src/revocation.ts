@@ -34,6 +34,10 @@ export class Revocation {
     return this.#controller !== undefined && this.#request === undefined;
   }
 
+  get isAsked(): boolean {
+    return this.#request !== undefined;
+  }
+
   get isListenedTo(): boolean {
     return this.#controller !== undefined;
   }

@@ -49,6 +49,13 @@ export interface LocksOptions {
   readonly breakAfterMs?: number | undefined;
   /** Limit for one request to the store, its retries included, in ms. Default 10 000, at most leaseMs. */
   readonly requestTimeoutMs?: number | undefined;
+  /**
+   * How many acquires of one process may hold a lock one after the other before the other hosts have their turn, the first included.
+   * Default 8. 0 or 1: none; every acquire stands in the store's line by itself.
+   */
+  readonly localTurns?: number | undefined;
+  /** How long after the store's grant a lease is passed on within the process, and shared ones are joined, in ms. Default 1000. */
+  readonly localMs?: number | undefined;
   /** Who we are, for people who look: printable ASCII, at most 200 characters. Default host:pid. */
   readonly label?: string | undefined;
   /** Release everything on SIGINT and SIGTERM; `true` or the signals. The program's own handlers run as ever. Default false. */
@@ -73,6 +80,8 @@ export interface Settings {
   readonly stepMs: number;
   readonly breakAfterMs: number | undefined;
   readonly requestTimeoutMs: number;
+  readonly localTurns: number;
+  readonly localMs: number;
   readonly label: string;
   readonly signals: readonly NodeJS.Signals[];
   readonly onEvent: OnEvent | undefined;
@@ -94,6 +103,8 @@ const KNOWN = new Set<keyof LocksOptions>([
   "clockSkewMs",
   "breakAfterMs",
   "requestTimeoutMs",
+  "localTurns",
+  "localMs",
   "label",
   "releaseOnSignal",
   "onEvent",
@@ -149,6 +160,8 @@ export function settle(options: LocksOptions, store: Store, defaultLabel: string
       min: 1,
       max: leaseMs,
     }),
+    localTurns: localTurns(options.localTurns ?? 8),
+    localMs: durationMs("localMs", options.localMs ?? 1000),
     label: label(options.label ?? defaultLabel),
     signals: signals(options.releaseOnSignal ?? false),
     onEvent: options.onEvent,
@@ -166,6 +179,12 @@ function protocol(value: Protocol, store: Store): Protocol {
       value,
     );
   }
+  return value;
+}
+
+function localTurns(value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidError("localTurns", "must be a whole number, 0 or above", value);
   return value;
 }
 

@@ -50,7 +50,12 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
   const hands: Hands = { store, settings, key, memory };
   const startedMs = clock.monotonicMs();
   const steady = new SteadyClock(clock, settings.marginMs / 2);
-  const line = recordLine(settings, mode, startedMs + attempt.waitMs, attempt.recordRules, attempt.permits);
+  const line: Line = {
+    ...recordLine(settings, mode, startedMs, attempt.recordRules, attempt.permits),
+    get deadlineMs() {
+      return attempt.deadlineMs();
+    },
+  };
   let id = attempt.ticketId ?? "";
   let requests = 0;
   let told = "";
@@ -62,7 +67,10 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     line,
     first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
     signal: attempt.signal,
-    patienceUntilMs: line.deadlineMs,
+    get patienceUntilMs() {
+      return attempt.deadlineMs();
+    },
+    trouble: attempt.trouble,
     steadyMs: () => steady.nowMs(),
     timeoutMs: settings.requestTimeoutMs,
     draw: () => {

@@ -3,7 +3,7 @@
  * One record per lock, changed only by compare-and-swap. Does no I/O, reads no clock, draws no number. Every decision is made
  * from a record just read or just written; a write whose outcome is unknown is never believed, either way, before reading.
  */
-import { conflicts, type Mode } from "../two-object/ticket.js";
+import { conflicts } from "../two-object/ticket.js";
 import { deadHolders, type Sighting, watch } from "./liveness.js";
 import {
   ask,
@@ -15,61 +15,14 @@ import {
   join,
   type LockRecord,
   leave,
+  newToken,
   raise,
   standing,
   touch,
 } from "./record.js";
+import type { Line } from "./rules.js";
 
-export interface Line {
-  readonly mode: Mode;
-  /** Of a semaphore: how many may hold at once. */
-  readonly permits?: number | undefined;
-  readonly label: string;
-  readonly leaseMs: number;
-  readonly marginMs: number;
-  readonly clockSkewMs: number;
-  readonly pollMinMs: number;
-  readonly pollMaxMs: number;
-  /** On the caller's monotonic clock. At or before the start: try once. */
-  readonly deadlineMs: number;
-  readonly rules: Rules;
-}
-
-/** Every rule that a test removes to see it caught. Users always get ALL_RULES. */
-export interface Rules {
-  /** An unknown outcome is read back; without: taken for a conflict, or for a success. */
-  readonly unknown: "read back" | "conflict" | "stored";
-  /** The line is left only when no write of ours can land any more. */
-  readonly burnUnclear: boolean;
-  /** A record is confirmed by a LIST before anybody holds by it. */
-  readonly confirmByList: boolean;
-  /** What another's write granted is claimed by a write of our own. */
-  readonly claimGranted: boolean;
-  /** The lease counts from the sending of our last write, and a claim that comes too late is none. */
-  readonly validAtClaim: boolean;
-  /** A renewal is conditional like every other write. */
-  readonly renewUnderIfMatch: boolean;
-  /** The next token is above every earlier one: a record is emptied, never begun anew. */
-  readonly keepToken: boolean;
-  /** How old a record is, the store's own clock says; without: the reader's. */
-  readonly storeClock: boolean;
-  /** Nobody joins those who count other permits. */
-  readonly permitsCompared: boolean;
-  /** No more than the permits hold. */
-  readonly permitsCounted: boolean;
-}
-export const ALL_RULES: Rules = {
-  unknown: "read back",
-  burnUnclear: true,
-  confirmByList: true,
-  claimGranted: true,
-  validAtClaim: true,
-  renewUnderIfMatch: true,
-  keepToken: true,
-  storeClock: true,
-  permitsCompared: true,
-  permitsCounted: true,
-};
+export { ALL_RULES, type Line, type Rules } from "./rules.js";
 
 /** A record as the store has it. `etag` is what makes the next write conditional. */
 export interface Stored {
@@ -148,7 +101,7 @@ interface Unclear {
 }
 
 export interface State {
-  readonly purpose: "acquire" | "resume" | "renew" | "leave" | "ask";
+  readonly purpose: "acquire" | "resume" | "renew" | "draw" | "leave" | "ask";
   readonly phase: "draw" | "read" | "scan" | "write" | "rescan" | "sleep" | "over";
   readonly id: string;
   readonly startedMs: number;
@@ -196,9 +149,18 @@ export function resume(id: string, nowMs: number): Step {
   return read({ ...fresh("resume", id, nowMs, undefined), joined: true }, undefined);
 }
 
-/** One renewal of a held ticket. `cached`: as above; a memory from before the ticket held is none. */
-export function startRenewal(line: Line, id: string, facts: Facts, cached: Stored | undefined): Step {
-  const state: State = { ...fresh("renew", id, facts.nowMs, cached), joined: true };
+/**
+ * One renewal of a held ticket. `cached`: as above; a memory from before the ticket held is none. `draw`: it brings a token above every
+ * one given so far too, for another lease by the same ticket.
+ */
+export function startRenewal(
+  line: Line,
+  id: string,
+  facts: Facts,
+  cached: Stored | undefined,
+  purpose: "renew" | "draw" = "renew",
+): Step {
+  const state: State = { ...fresh(purpose, id, facts.nowMs, cached), joined: true };
   const known = cached !== undefined && standing(cached.record, id) === "holder";
   return known ? renew(line, state, facts) : read(state, undefined);
 }
@@ -306,7 +268,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     const unclear = state.unclear.filter((one) => one.etag === undefined);
     const next: State = { ...state, stored: undefined, absent: true, scanned: false, unclear };
     if (state.ending !== undefined) return leaveLine(line, next);
-    if (state.purpose === "renew") return over(next, { is: "gone" });
+    if (isRenewal(state)) return over(next, { is: "gone" });
     if (state.purpose === "ask") return over(next, { is: "asked", ids: [] });
     if (state.joined) return again(next);
     return { state: { ...next, phase: "scan" }, request: { do: "scan" } };
@@ -333,7 +295,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
 /** From the record as last known: what to do now. */
 function decide(line: Line, state: State, facts: Facts): Step {
   if (state.ending !== undefined) return leaveLine(line, state);
-  if (state.purpose === "renew") return renew(line, state, facts);
+  if (isRenewal(state)) return renew(line, state, facts);
   if (state.purpose === "ask") return askHolders(state);
   const { record } = state.stored!;
   if (!record.confirmed && !state.scanned && line.rules.confirmByList)
@@ -347,7 +309,9 @@ function decide(line: Line, state: State, facts: Facts): Step {
     const { token } = entryOf(content, state.id)!;
     if (!line.rules.claimGranted && dead.length === 0)
       return over(state, { is: "held", token: token!, sentAtMs: facts.steadyMs, stored: state.stored! });
-    return write(state, touch(content, state.id, facts.serverNowMs));
+    // Found again: whoever held by it before may have been told its token.
+    const claimed = state.purpose === "resume" && line.rules.drawnInRecord ? newToken(content, state.id) : content;
+    return write(state, touch(claimed, state.id, facts.serverNowMs));
   }
   if (place === "waiter") return dead.length > 0 ? write(state, content) : wait(line, state, facts);
   if (state.joined) return again(state);
@@ -378,10 +342,13 @@ function renew(line: Line, state: State, facts: Facts): Step {
   const { record } = state.stored!;
   if (standing(record, state.id) !== "holder") return over(state, { is: "gone" });
   // Who holds has looked for the other protocol since the record was made.
-  const step = write(state, { ...touch(record, state.id, facts.serverNowMs), confirmed: true });
+  const content = state.purpose === "draw" && line.rules.drawnInRecord ? newToken(record, state.id) : record;
+  const step = write(state, { ...touch(content, state.id, facts.serverNowMs), confirmed: true });
   if (line.rules.renewUnderIfMatch || step.request.do !== "write") return step;
   return { ...step, request: { ...step.request, blind: true } };
 }
+
+const isRenewal = ({ purpose }: State): boolean => purpose === "renew" || purpose === "draw";
 
 /** Taken out of the record by somebody who took us for dead: a new ticket. */
 function again(state: State): Step {
@@ -457,8 +424,7 @@ function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): 
   if (state.ending !== undefined) return leaveLine(line, state);
   const stored = state.stored!;
   const one = entryOf(stored.record, state.id);
-  if (state.purpose === "renew")
-    return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
+  if (isRenewal(state)) return over(state, one === undefined ? { is: "gone" } : { is: "renewed", sentAtMs, stored });
   if (one === undefined) return decide(line, state, facts);
   if (one.token === undefined) return wait(line, state, facts);
   const late = line.rules.validAtClaim && facts.steadyMs - sentAtMs >= line.leaseMs - line.marginMs;

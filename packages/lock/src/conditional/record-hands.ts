@@ -4,6 +4,7 @@
  */
 import { BucketlockError, type CallOptions, type PutAnswer, type Store } from "@bucketlock/core";
 import type { Settings } from "../settings.js";
+import type { Trouble } from "../two-object/driver.js";
 import { prefixOf } from "../two-object/ticket.js";
 import {
   type Answer,
@@ -54,6 +55,7 @@ export interface Drive {
   readonly signal?: AbortSignal | undefined;
   /** Passing faults of the store are waited out until then, on the monotonic clock. */
   readonly patienceUntilMs: number;
+  readonly trouble?: Trouble | undefined;
   /** The clock of our own lease: it counts what the monotonic one misses while the machine sleeps. */
   readonly steadyMs: () => number;
   /** Limit for one request, in ms. */
@@ -114,11 +116,16 @@ async function patiently(hands: Hands, given: Drive, request: Exclude<Request, {
   const { clock, random, pollMaxMs } = hands.settings;
   for (;;) {
     try {
-      return await perform(hands, given, request);
+      const answer = await perform(hands, given, request);
+      const isUnclear = answer.of === "write" && answer.outcome === "unknown";
+      if (given.trouble !== undefined && answer.of !== "sleep" && answer.of !== "draw" && !isUnclear)
+        given.trouble.error = undefined;
+      return answer;
     } catch (error) {
       given.signal?.throwIfAborted();
       const leftMs = given.patienceUntilMs - clock.monotonicMs();
       if (!isPassing(error) || leftMs <= 0) throw error;
+      if (given.trouble !== undefined) given.trouble.error = error;
       await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: given.signal });
     }
   }

@@ -3,6 +3,7 @@
  * Decides nothing; the machine does.
  */
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
+import { LockLostError } from "../errors.js";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
 import { Revocation } from "../revocation.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
@@ -13,7 +14,10 @@ import { drive, type Hands, readRecord } from "./record-hands.js";
 export class RecordTicket implements HeldTicket {
   readonly #hands: Hands;
   readonly #line: Line;
-  readonly #token: bigint;
+  /** Undefined: another lease by this ticket may have it. */
+  #token: bigint | undefined;
+  #isTold = false;
+  #drawing: Promise<bigint> | undefined;
   readonly revocation: Revocation;
 
   constructor(
@@ -36,15 +40,59 @@ export class RecordTicket implements HeldTicket {
     return parseOwnId(this.id)!.mode;
   }
 
-  async token(): Promise<bigint> {
-    return this.#token;
+  /** The one that came with the lock, without a request. For another lease by this ticket it is counted up in the record. */
+  async token(options: CallOptions): Promise<bigint> {
+    for (;;) {
+      if (this.#token !== undefined) {
+        this.#isTold = true;
+        return this.#token;
+      }
+      if (this.#drawing === undefined) break;
+      // Another call draws: one lease has one token. If that fails, this call draws itself.
+      await this.#drawing.catch(() => {});
+    }
+    options.signal?.throwIfAborted();
+    this.#drawing = this.#draw(options);
+    try {
+      this.#token = await this.#drawing;
+      this.#isTold = true;
+      return this.#token;
+    } finally {
+      this.#drawing = undefined;
+    }
+  }
+
+  nextTurn(): void {
+    // What nobody was told may be the next one's. One that is being drawn just now is, for the lease before is over.
+    if (this.#isTold) this.#token = undefined;
+    this.#isTold = false;
+  }
+
+  async #draw(options: CallOptions): Promise<bigint> {
+    const { memory, settings } = this.#hands;
+    const nowMs = settings.clock.monotonicMs();
+    const timeoutMs = options.timeoutMs ?? settings.requestTimeoutMs;
+    const facts: Facts = { nowMs, steadyMs: nowMs, serverNowMs: whole(memory.serverTimeMs) };
+    // No signal: a conditional write that is cut off has an outcome nobody knows.
+    const verdict = await drive(this.#hands, {
+      line: this.#line,
+      first: startRenewal(this.#line, this.id, facts, memory.get(this.key), "draw"),
+      patienceUntilMs: nowMs + timeoutMs,
+      steadyMs: () => settings.clock.monotonicMs(),
+      timeoutMs,
+    });
+    if (verdict.is === "gone")
+      throw new LockLostError(this.key, this.id, "another removed its ticket before the token was drawn");
+    const entry = verdict.is === "renewed" ? entryOf(verdict.stored.record, this.id) : undefined;
+    if (entry?.token === undefined) throw new Error(`bug: the drawing of a token ended with '${verdict.is}'`);
+    return entry.token;
   }
 
   async renew(call: RenewalCall): Promise<Renewal> {
     if (!call.mayWrite()) return { is: "stopped" };
     const { memory, settings } = this.#hands;
     const nowMs = settings.clock.monotonicMs();
-    const facts: Facts = { nowMs, steadyMs: call.nowMs(), serverNowMs: memory.serverTimeMs };
+    const facts: Facts = { nowMs, steadyMs: call.nowMs(), serverNowMs: whole(memory.serverTimeMs) };
     const first = startRenewal(this.#line, this.id, facts, memory.get(this.key));
     // No signal: a conditional write that is cut off has an outcome nobody knows; the limit ends it soon enough.
     const verdict = await drive(this.#hands, {
@@ -92,3 +140,6 @@ export class RecordTicket implements HeldTicket {
     return [];
   }
 }
+
+/** Into the record go whole numbers only. */
+const whole = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : Math.floor(ms));

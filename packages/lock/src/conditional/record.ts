@@ -257,6 +257,12 @@ export function ask(record: Content, ids: readonly string[] | undefined, request
   return { ...record, holders: record.holders.map(asked) };
 }
 
+/** Another lease by the same ticket: its token is above every one given so far. */
+export function newToken(record: Content, id: string): Content {
+  const token = record.token + 1n;
+  return { ...record, token, holders: record.holders.map((one) => (one.id === id ? { ...one, token } : one)) };
+}
+
 /** Its owner says that it lives: a renewal, a claim of what was granted, or a waiter's sign of life. */
 export function touch(record: Content, id: string, atMs: number | undefined): Content {
   const touched = (one: Entry): Entry =>

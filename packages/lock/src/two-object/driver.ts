@@ -7,6 +7,7 @@ import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type S
 import type { EventFacts } from "../events.js";
 import type { HeldTicket } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
+import type { TurnRules } from "../local/turns.js";
 import type { OnceRules } from "../once-rule.js";
 import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
@@ -50,6 +51,13 @@ export interface Mutation {
   /** False: a waiting ticket is not kept alive. */
   readonly keepWaiting?: boolean;
   readonly once?: Partial<OnceRules>;
+  /** Of the acquires within one process. */
+  readonly localRules?: Partial<TurnRules>;
+}
+
+/** The passing fault of the store that an attempt waits out just now, if any. Written by the attempt. */
+export interface Trouble {
+  error: unknown;
 }
 
 export interface Attempt extends Mutation {
@@ -59,8 +67,9 @@ export interface Attempt extends Mutation {
   readonly mode: Mode;
   /** Of mode permit. */
   readonly permits?: number | undefined;
-  /** 0: try once. */
-  readonly waitMs: number;
+  /** On the monotonic clock, asked each time. At or before the start: try once. */
+  readonly deadlineMs: () => number;
+  readonly trouble?: Trouble | undefined;
   readonly signal: AbortSignal | undefined;
   /** A ticket to find again. */
   readonly ticketId?: string | undefined;
@@ -100,7 +109,9 @@ class Driver {
       clockSkewMs: settings.clockSkewMs,
       stepMs: settings.stepMs,
       breakAfterMs: settings.breakAfterMs,
-      deadlineMs: this.#startedMs + attempt.waitMs,
+      get deadlineMs() {
+        return attempt.deadlineMs();
+      },
       rules: { ...ALL_RULES, ...attempt.rules },
     };
   }
@@ -155,7 +166,9 @@ class Driver {
   async #patiently(request: Exclude<Request, { do: "verdict" }>, state: State): Promise<Answer> {
     for (;;) {
       try {
-        return await this.#perform(request, state);
+        const answer = await this.#perform(request, state);
+        this.#note(answer);
+        return answer;
       } catch (error) {
         const { clock, random, pollMaxMs } = this.#a.settings;
         this.#a.signal?.throwIfAborted();
@@ -164,9 +177,18 @@ class Driver {
         if (passing && request.do === "putPlace") return { of: "putPlace", outcome: "unknown", cause: error };
         const leftMs = this.#line.deadlineMs - clock.monotonicMs();
         if (!passing || leftMs <= 0) throw error;
+        if (this.#a.trouble !== undefined) this.#a.trouble.error = error;
         await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: this.#a.signal });
       }
     }
+  }
+
+  #note(answer: Answer): void {
+    const { trouble } = this.#a;
+    if (trouble === undefined) return;
+    const isUnclear = "outcome" in answer && answer.outcome === "unknown";
+    if (isUnclear) trouble.error = answer.cause ?? trouble.error;
+    else if (answer.of !== "sleep" && answer.of !== "draw" && answer.of !== "withdraw") trouble.error = undefined;
   }
 
   async #perform(request: Exclude<Request, { do: "verdict" }>, state: State): Promise<Answer> {

@@ -125,6 +125,8 @@ export class TicketObjects implements HeldTicket {
   #versioned = false;
   #base = 0n;
   #token: bigint | undefined;
+  /** The highest ever drawn by this ticket. */
+  #drawn: bigint | undefined;
   #drawing: Promise<bigint> | undefined;
   /** Some write may have landed without our knowing its version. */
   #unclear = false;
@@ -222,10 +224,16 @@ export class TicketObjects implements HeldTicket {
     this.#drawing = this.#draw(options);
     try {
       this.#token = await this.#drawing;
+      this.#drawn = this.#token;
       return this.#token;
     } finally {
       this.#drawing = undefined;
     }
+  }
+
+  nextTurn(): void {
+    // One that is being drawn just now is the next lease's: the one before is over, and will not be told it.
+    this.#token = undefined;
   }
 
   async #draw(options: CallOptions): Promise<bigint> {
@@ -249,7 +257,7 @@ export class TicketObjects implements HeldTicket {
 
   /** Markers below the newest, which stays, so that the next token is above it. */
   async #oldMarkers(options: CallOptions): Promise<DeleteTarget[]> {
-    if (this.#token === undefined) return [];
+    if (this.#drawn === undefined) return [];
     const markers: (DeleteTarget & { readonly stands: boolean })[] = [];
     const prefix = `${prefixOf(this.key)}token.`;
     if (this.#versioned) {
@@ -262,7 +270,7 @@ export class TicketObjects implements HeldTicket {
         markers.push(...page.objects.map(({ key }) => ({ key, stands: true })));
     }
     // Readers who hold together may draw out of turn: the newest that stands may be another's.
-    let newest = this.#token;
+    let newest = this.#drawn;
     for (const { key, stands } of markers) {
       const token = markerOf(this.key, key);
       if (stands && token !== undefined && token > newest) newest = token;

@@ -7,7 +7,7 @@
  * not used either: it does not end a request that still waits for a connection.
  */
 import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
+import type { buildConnector, Dispatcher, Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
 
@@ -50,6 +50,29 @@ export interface HttpRequest {
   readonly totalMs: number;
   /** A longer body is a fault; of an error answer, only its start is kept. */
   readonly maxBodyBytes: number;
+  /**
+   * Given: the body of a 2xx answer is not gathered but flows (HttpAnswer.flow). `totalMs` ends with the headers then, and
+   * this is the limit for silence while more is wanted, in ms.
+   */
+  readonly stallMs?: number | undefined;
+}
+
+/** Takes a body as it comes. */
+export interface HttpSink {
+  /** False: no more until `resume`. */
+  chunk(bytes: Uint8Array): boolean;
+  end(): void;
+  /** With HttpFault, or the signal's reason. Nothing comes after it. */
+  fail(reason: unknown): void;
+}
+
+/** A body under way. Its connection is kept until it ends, fails or is stopped. */
+export interface HttpFlow {
+  /** Once; nothing flows before. */
+  start(sink: HttpSink): void;
+  resume(): void;
+  /** The rest is not wanted: the connection is closed, the sink hears nothing more. */
+  stop(): void;
 }
 
 export interface HttpAnswer {
@@ -58,7 +81,9 @@ export interface HttpAnswer {
   header(name: string): string | undefined;
   /** Names in lower case. */
   readonly headerNames: readonly string[];
+  /** Empty where it flows. */
   readonly body: Uint8Array;
+  readonly flow?: HttpFlow | undefined;
 }
 
 /** No answer. The caller's own abort reason is thrown as it is instead. */
@@ -91,7 +116,12 @@ export class HttpClient {
     this.#settings = settings;
   }
 
-  /** Throws HttpFault, or the signal's reason. When it returns, the body is complete. */
+  /** Requests and bodies under way. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Throws HttpFault, or the signal's reason. When it returns, the body is complete, or flows. */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     request.signal?.throwIfAborted();
     if (this.#closed) throw closedFault(false);
@@ -114,7 +144,7 @@ export class HttpClient {
   }
 
   async #open(): Promise<ClosableDispatcher> {
-    const { Pool, EnvHttpProxyAgent } = await import("undici");
+    const { Pool, EnvHttpProxyAgent, buildConnector } = await import("undici");
     const { origin, connectMs, proxy } = this.#settings;
     const tls = Object.fromEntries(Object.entries(this.#settings.tls ?? {}).filter(([, value]) => value !== undefined));
     // The backstop that gives the socket back when our own, finer limit has ended the request.
@@ -122,16 +152,22 @@ export class HttpClient {
     const settings = {
       // One request at a time per connection: with more, undici itself would send some of them again.
       pipelining: 1,
-      connect,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: IDLE_MS,
       keepAliveMaxTimeout: IDLE_MAX_MS,
       keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
     };
-    if (proxy === undefined) return new Pool(origin, settings);
+    const pool = (to: string | URL, how: Pool.Options) => {
+      const connector = typeof how.connect === "function" ? how.connect : buildConnector({ ...how.connect });
+      return new Pool(to, { ...how, ...settings, connect: withResetsRenamed(connector) });
+    };
+    if (proxy === undefined) return pool(origin, { connect });
     return new EnvHttpProxyAgent({
       ...settings,
+      connect,
+      // Every connection, to the proxy and through it.
+      factory: (to, how) => pool(to, how as Pool.Options),
       // Both are said, so that undici does not look into the environment by itself.
       httpProxy: proxy.url,
       httpsProxy: proxy.url,
@@ -157,6 +193,7 @@ export class HttpClient {
     let headers: Readonly<Record<string, string | string[] | undefined>> = {};
     const chunks: Uint8Array[] = [];
     let length = 0;
+    let flow: Flow | undefined;
 
     const settle = (): boolean => {
       if (ended) return false;
@@ -169,11 +206,14 @@ export class HttpClient {
     };
     const fail = (reason: unknown) => {
       if (!settle()) return;
-      reject(reason);
+      if (flow) flow.failed(reason);
+      else reject(reason);
       abort?.(new Error("ended by the caller"));
     };
     const succeed = () => {
-      if (settle()) resolve(answerOf(status, headers, chunks, length));
+      if (!settle()) return;
+      if (flow) flow.ended();
+      else resolve(answerOf(status, headers, chunks, length));
     };
     const timedOut = (stage: string, limitMs: number) => () =>
       fail(new HttpFault("timeout", abort !== undefined, `no ${stage} within the limit of ${Math.round(limitMs)} ms`));
@@ -199,14 +239,25 @@ export class HttpClient {
             stopPhase();
             stopPhase = clock.after(request.headersMs, timedOut("answer", request.headersMs));
           },
-          onResponseStart(_controller, code, given) {
+          onResponseStart(controller, code, given) {
             if (code < 200 || ended) return;
             stopPhase();
             status = code;
             headers = given;
+            const { stallMs } = request;
+            if (stallMs === undefined || code >= 300) return;
+            stopTotal();
+            controller.pause();
+            flow = new Flow(controller, clock, stallMs, fail);
+            stopPhase = () => flow!.stopClock();
+            resolve(answerOf(status, headers, [], 0, flow));
           },
-          onResponseData(_controller, chunk) {
+          onResponseData(controller, chunk) {
             if (ended) return;
+            if (flow) {
+              if (!flow.chunk(chunk)) controller.pause();
+              return;
+            }
             const isError = status >= 300;
             const max = isError ? ERROR_BODY_MAX_BYTES : request.maxBodyBytes;
             chunks.push(length + chunk.length > max ? chunk.subarray(0, max - length) : chunk);
@@ -255,6 +306,97 @@ function unconnected(cause: Error, proxy: ProxySettings | undefined): HttpFault 
   return new HttpFault("unreachable", false, `no connection${through}`, cause);
 }
 
+/** The body of one answer on its way to a sink, watched for silence while it is wanted. */
+class Flow implements HttpFlow {
+  readonly #controller: { resume(): void };
+  readonly #clock: Clock;
+  readonly #stallMs: number;
+  readonly #fail: (reason: unknown) => void;
+  #sink: HttpSink | undefined;
+  #over: ((sink: HttpSink) => void) | undefined;
+  #isWanted = false;
+  #heardMs = 0;
+  #stopClock = () => {};
+
+  constructor(controller: { resume(): void }, clock: Clock, stallMs: number, fail: (reason: unknown) => void) {
+    this.#controller = controller;
+    this.#clock = clock;
+    this.#stallMs = stallMs;
+    this.#fail = fail;
+  }
+
+  start(sink: HttpSink): void {
+    this.#sink = sink;
+    if (this.#over) this.#over(sink);
+    else {
+      this.resume();
+      this.#watch(this.#stallMs);
+    }
+  }
+
+  resume(): void {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    this.#heardMs = this.#clock.monotonicMs();
+    this.#controller.resume();
+  }
+
+  stop(): void {
+    this.#sink = { chunk: () => true, end() {}, fail() {} };
+    this.#fail(new Error("the rest is not wanted"));
+  }
+
+  chunk(bytes: Uint8Array): boolean {
+    this.#heardMs = this.#clock.monotonicMs();
+    // Before it is handed on: the sink may ask for more at once.
+    this.#isWanted = false;
+    if (this.#sink!.chunk(bytes)) this.#isWanted = true;
+    return this.#isWanted;
+  }
+
+  ended(): void {
+    this.#end((sink) => sink.end());
+  }
+
+  failed(reason: unknown): void {
+    this.#end((sink) => sink.fail(reason));
+  }
+
+  stopClock(): void {
+    this.#stopClock();
+  }
+
+  #end(over: (sink: HttpSink) => void): void {
+    this.#over = over;
+    if (this.#sink) over(this.#sink);
+  }
+
+  /** One timer that looks again, not one for each chunk. */
+  #watch(ms: number): void {
+    this.#stopClock = this.#clock.after(ms, () => {
+      const silentMs = this.#isWanted ? this.#clock.monotonicMs() - this.#heardMs : 0;
+      if (silentMs < this.#stallMs) return this.#watch(this.#stallMs - silentMs);
+      this.#fail(new HttpFault("timeout", true, `nothing came for ${Math.round(this.#stallMs)} ms`));
+    });
+  }
+}
+
+/**
+ * undici takes a reset for the regular end of a body when the server announced to close the connection, which would pass a cut
+ * body for a whole one; and if that body is paused at that moment, an assertion of its own ends the process (7.30.2,
+ * client-h1 `finish`). It knows a reset by this code only. A listener that was there first may change it.
+ */
+function withResetsRenamed(connector: buildConnector.connector): buildConnector.connector {
+  return (options, done) =>
+    connector(options, (...[error, socket]) => {
+      if (socket === null) return done(error, socket);
+      socket.on("error", (reset: Error & { code?: string }) => {
+        if (reset.code === "ECONNRESET") reset.code = "CONNECTION_RESET";
+      });
+      done(null, socket);
+    });
+}
+
 function bodyOf({ body }: HttpRequest): Uint8Array | Readable | null {
   if (body === undefined || body instanceof Uint8Array) return body ?? null;
   // Loaded with the first stream: most programs send none.
@@ -270,9 +412,11 @@ function answerOf(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   chunks: readonly Uint8Array[],
   length: number,
+  flow?: Flow,
 ): HttpAnswer {
   return {
     status,
+    flow,
     header(name) {
       const value = headers[name];
       return Array.isArray(value) ? value[0] : value;

@@ -20,9 +20,19 @@ export function backoffMs(tries: number, chance: number, settings: BackoffSettin
   return bound * chance;
 }
 
+/** A server that asks for more is asked again after this; it can say so once more. */
+const RETRY_AFTER_MAX_MS = 20_000;
+/** The slowest line that is waited for: 128 KiB in a second. */
+const SLOW_BYTES_PER_MS = 131_072 / 1000;
+
+/** Time to allow for the sending of a body, in ms. */
+export function sendingMs(bytes: number): number {
+  return bytes / SLOW_BYTES_PER_MS;
+}
+
 /**
  * The wait before the next try, in ms, or undefined when there is no time left for one within `remainingMs`. A server's
- * Retry-After is a lower bound (RFC 9110 10.2.3) and gets jitter on top.
+ * Retry-After is a lower bound (RFC 9110 10.2.3), up to 20 s, and gets jitter on top.
  */
 export function nextWaitMs(facts: {
   readonly tries: number;
@@ -31,7 +41,8 @@ export function nextWaitMs(facts: {
   readonly retryAfterMs?: number | undefined;
   readonly settings?: BackoffSettings | undefined;
 }): number | undefined {
-  const waitMs = (facts.retryAfterMs ?? 0) + backoffMs(facts.tries, facts.chance, facts.settings);
+  const askedMs = Math.min(facts.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
+  const waitMs = askedMs + backoffMs(facts.tries, facts.chance, facts.settings);
   return waitMs < facts.remainingMs ? waitMs : undefined;
 }
 

@@ -9,3 +9,7 @@ export function nodeCrypto(): Crypto {
   loaded ??= process.getBuiltinModule("node:crypto");
   return loaded;
 }
+
+export function nodeZlib(): typeof import("node:zlib") {
+  return process.getBuiltinModule("node:zlib");
+}

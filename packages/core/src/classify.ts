@@ -49,6 +49,10 @@ export const STORE_CODES = {
   STORE_UNSUPPORTED: "unsupported",
   /** Any other 4xx. */
   STORE_REFUSED: "invalid",
+  /** 416: the object has no such bytes. */
+  STORE_NO_SUCH_RANGE: "invalid",
+  /** The object was replaced while it was read. */
+  STORE_CHANGED: "contended",
   /** The bucket exists already. */
   STORE_BUCKET_EXISTS: "invalid",
   STORE_BUCKET_NOT_EMPTY: "invalid",
@@ -111,6 +115,7 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
   InvalidBucketName: "STORE_REFUSED",
   NoSuchKey: "gone",
   NoSuchVersion: "gone",
+  NoSuchUpload: "gone",
   NotFound: "gone",
   PreconditionFailed: "condition",
   ConditionalRequestConflict: "collision",
@@ -132,6 +137,7 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
   InternalServerError: "again",
   RequestTimeout: "again",
   ServerBusy: "again",
+  InvalidRange: "STORE_NO_SUCH_RANGE",
   NotImplemented: "STORE_UNSUPPORTED",
   MethodNotAllowed: "STORE_UNSUPPORTED",
   QuotaExceeded: "STORE_FULL",
@@ -153,6 +159,7 @@ function byStatus(status: number, isNamed: boolean): Rule {
   if (status === 408) return "again";
   if (status === 409) return "collision";
   if (status === 412) return "condition";
+  if (status === 416) return "STORE_NO_SUCH_RANGE";
   if (status === 429) return "throttled";
   if (status === 507) return "STORE_FULL";
   return status >= 500 ? "again" : "STORE_REFUSED";
@@ -161,8 +168,8 @@ function byStatus(status: number, isNamed: boolean): Rule {
 /** The verdict on an answer whose headers came. A 2xx with an `<Error>` inside is no success. */
 export function classify(status: number, said: Said, asked: Asked): Verdict {
   const error = typeof said === "object" ? said : undefined;
-  // Not modified (RFC 9110 15.4.5): the answer to an If-None-Match, which only a GET of ours carries.
-  if (status === 304 && asked.method === "GET" && asked.target === "object") return { verdict: "done" };
+  // Not modified (RFC 9110 15.4.5): the answer to an If-None-Match, which only a read of ours carries.
+  if (status === 304 && !changes(asked) && asked.target === "object") return { verdict: "done" };
   if (status >= 200 && status < 300 && error === undefined) {
     if (said === "page") return changes(asked) ? unclear("STORE_NOT_S3") : refused("STORE_NOT_S3");
     return { verdict: "done" };

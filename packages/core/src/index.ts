@@ -11,11 +11,15 @@ export {
   type SleepOptions,
   systemClock,
 } from "./clock.js";
+export type { S3DownloadAnswer } from "./download.js";
 export * from "./errors.js";
 export { type FileStoreOptions, openFileStore } from "./file-store.js";
 export type { ConnectionOptions } from "./http-connection.js";
 export type { S3Credentials, S3CredentialsProvider } from "./identity.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
+export type { S3ObjectFacts } from "./object-facts.js";
+export type { ByteRange, ReadConditions } from "./object-options.js";
+export type { S3StreamAnswer, S3StreamOptions } from "./object-stream.js";
 export { type OpenStoreOptions, openStore } from "./open-store.js";
 export { durationMs, integer, oneOf } from "./options.js";
 export { type ProbeOptions, probe } from "./probe.js";
@@ -48,10 +52,22 @@ export type { S3Event } from "./s3-exchange.js";
 export type { S3EachOptions, S3ListOptions } from "./s3-list.js";
 export type { S3ListPage, S3VersionPage } from "./s3-listing.js";
 export { NotDeletedError } from "./s3-multi-delete.js";
+export type * from "./s3-multipart.js";
 export type { PutRetentionOptions, VersionOptions } from "./s3-object-lock.js";
+export type {
+  S3Absent,
+  S3GetAnswer,
+  S3GetOptions,
+  S3HeadAnswer,
+  S3HeadOptions,
+  S3PutOptions,
+  S3TextAnswer,
+} from "./s3-objects.js";
 export type { PresignOptions, ResponseHeaders, UrlOptions } from "./s3-presign.js";
 export type { S3Doomed, S3PurgeAnswer } from "./s3-purge.js";
 export type { S3RequestName } from "./s3-requests.js";
 export { openS3Session, S3Session, type S3SessionOptions } from "./s3-session.js";
 export type * from "./store.js";
+export type { S3UploadSource } from "./upload-source.js";
+export type { S3UploadAnswer, S3UploadOptions, S3UploadProgress } from "./uploads.js";
 export type { Owner, S3ListedObject, S3ListedVersion } from "./xml.js";

@@ -49,7 +49,8 @@ export class Origins {
   #trim(): void {
     if (this.#kept.size <= CLIENTS_MAX) return;
     for (const [origin, { client, underWay }] of this.#kept) {
-      if (underWay > 0) continue;
+      // A body may still flow.
+      if (underWay > 0 || client.underWay > 0) continue;
       this.#kept.delete(origin);
       void client.close();
       if (this.#kept.size <= CLIENTS_MAX) return;

@@ -389,11 +389,12 @@ class Flow implements HttpFlow {
 function withResetsRenamed(connector: buildConnector.connector): buildConnector.connector {
   return (options, done) =>
     connector(options, (...[error, socket]) => {
-      if (socket === null) return done(error, socket);
-      socket.on("error", (reset: Error & { code?: string }) => {
-        if (reset.code === "ECONNRESET") reset.code = "CONNECTION_RESET";
-      });
-      done(null, socket);
+      if (error === null) {
+        socket.on("error", (reset: Error & { code?: string }) => {
+          if (reset.code === "ECONNRESET") reset.code = "CONNECTION_RESET";
+        });
+        done(null, socket);
+      } else done(error, null);
     });
 }
 

@@ -54,7 +54,21 @@ export class S3Calls {
     return this.#parts.exchange.call(this.#ask(options, ask), () => undefined, false);
   }
 
-  /** For writes that answer XML, whose outcome may be unknown. */
+  /** With a look at the answer before it counts as one: XmlFault from there means that it cannot be read. */
+  async callAnd<T>(options: S3CallOptions, ask: Described, read: (answer: HttpAnswer) => T): Promise<S3Outcome<T>> {
+    return this.#parts.exchange.call(this.#ask(options, ask), read, false);
+  }
+
+  /** Before what broke on its way is asked for again. False: too much failed lately. */
+  pause(tries: number, signal: AbortSignal | undefined): Promise<boolean> {
+    return this.#parts.exchange.pause(tries, signal);
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  /** For requests that answer XML, and whose outcome may be another than done. */
   async outcome<T>(
     options: S3CallOptions,
     ask: Described,

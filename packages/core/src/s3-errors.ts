@@ -28,6 +28,8 @@ const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_COLLISION: "another request on the same object was under way",
   STORE_UNSUPPORTED: "the store does not support this request",
   STORE_REFUSED: "the store refuses this request",
+  STORE_NO_SUCH_RANGE: "the object has no such bytes",
+  STORE_CHANGED: "the object was replaced while it was read",
   STORE_BUCKET_EXISTS: "the bucket exists already",
   STORE_BUCKET_NOT_EMPTY: "the bucket is not empty",
   STORE_NOT_DELETED: "not everything could be deleted",

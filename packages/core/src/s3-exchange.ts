@@ -2,7 +2,7 @@
  * From a described request to its outcome: sign, send, classify, and again where that is allowed and there is time. The
  * only path to the server. It decides nothing about what an answer means (classify) or how long to wait (backoff).
  */
-import { DEFAULT_BACKOFF, nextWaitMs, retryAfterMs } from "./backoff.js";
+import { backoffMs, DEFAULT_BACKOFF, nextWaitMs, retryAfterMs, sendingMs } from "./backoff.js";
 import {
   type Asked,
   classify,
@@ -18,6 +18,7 @@ import type { StoreError } from "./errors.js";
 import type { Origins } from "./origins.js";
 import type { Random } from "./random.js";
 import { type HttpAnswer, HttpFault } from "./request.js";
+import { RetryBudget, retryCost } from "./retry-budget.js";
 import type { S3Endpoint } from "./s3-endpoint.js";
 import { type Note, storeError, unclear } from "./s3-errors.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
@@ -59,7 +60,13 @@ export interface S3Ask {
   readonly query?: readonly Pair[] | undefined;
   readonly headers?: readonly Pair[] | undefined;
   readonly body?: Uint8Array | undefined;
+  /** Hex SHA-256 of the body, where it is known already. */
+  readonly bodySha256?: string | undefined;
   readonly condition?: Condition | undefined;
+  /** A read whose headers hold conditions: that one is not met is an outcome (`conflict`). */
+  readonly guarded?: boolean | undefined;
+  /** The body of the answer flows; this is the limit for its silence, in ms. `timeoutMs` ends with the headers then. */
+  readonly stallMs?: number | undefined;
   readonly once?: boolean | undefined;
   readonly validForMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -73,6 +80,8 @@ export type S3Outcome<T> =
       readonly answer: HttpAnswer;
       readonly value: T;
       readonly serverTimeMs: number | undefined;
+      /** The error for what ended a flowing body; the caller's own reason stays what it is. */
+      readonly broken: (reason: unknown) => unknown;
     }
   | { readonly outcome: "absent" | "conflict"; readonly serverTimeMs: number | undefined }
   | { readonly outcome: "unknown"; readonly cause: StoreError; readonly serverTimeMs: number | undefined };
@@ -102,6 +111,7 @@ const SKEW_OF_HEAD_MS = 10 * 60_000;
 export class S3Exchange {
   readonly #parts: ExchangeParts;
   readonly #serverClock = new ServerClock();
+  readonly #budget = new RetryBudget();
   #reader: Promise<XmlReader> | undefined;
 
   constructor(parts: ExchangeParts) {
@@ -125,9 +135,12 @@ export class S3Exchange {
     const shape = S3_REQUESTS[ask.request];
     const remedied = new Set<string>();
     let landed = false;
+    // What the last retry took from the budget comes back with a success.
+    let taken = 0;
     for (let tries = 1; ; tries++) {
       const tried = await this.#try(ask, startMs, read, needsXml);
       if ("done" in tried) {
+        this.#budget.giveBack(taken, clock.monotonicMs());
         this.#emit(ask, startMs, tries, tried.done.answer.status, undefined);
         return tried.done;
       }
@@ -140,6 +153,7 @@ export class S3Exchange {
           throw storeError(ask, endpoint, "STORE_REFUSED", note, tries);
         return { outcome: verdict.verdict, serverTimeMs };
       }
+      let spent = false;
       landed ||= verdict.verdict === "unclear" || (verdict.verdict === "again" && verdict.landed);
       let waitMs: number | undefined;
       if (verdict.verdict === "again" && tries < maxTries) {
@@ -152,6 +166,11 @@ export class S3Exchange {
             retryAfterMs: note.retryAfterMs,
             settings: DEFAULT_BACKOFF,
           });
+          if (waitMs !== undefined) {
+            taken = retryCost(verdict.code);
+            spent = !this.#budget.take(taken, clock.monotonicMs());
+            if (spent) waitMs = undefined;
+          }
         } else if (!remedied.has(verdict.remedy) && remainingMs > 0) {
           // Once each: the clock was corrected by the very answer that complained; other credentials are asked for.
           remedied.add(verdict.remedy);
@@ -162,7 +181,8 @@ export class S3Exchange {
       }
       if (waitMs === undefined) {
         this.#emit(ask, startMs, tries, note.status, verdict.code);
-        const error = storeError(ask, endpoint, verdict.code, note, tries);
+        const why = spent ? { ...note, fact: joined(note.fact, "not tried again: too much failed lately") } : note;
+        const error = storeError(ask, endpoint, verdict.code, why, tries);
         if (landed && shape.unknownIs === "outcome") return { outcome: "unknown", cause: unclear(error), serverTimeMs };
         throw error;
       }
@@ -205,9 +225,11 @@ export class S3Exchange {
         body: ask.body,
         signal: ask.signal,
         // What is never sent again waits for its answer as long as it may.
-        headersMs: asked.once || shape.isSlow ? totalMs : Math.min(headersMs, totalMs),
+        headersMs:
+          asked.once || shape.isSlow ? totalMs : Math.min(headersMs + sendingMs(ask.body?.length ?? 0), totalMs),
         totalMs,
         maxBodyBytes: shape.maxBodyBytes,
+        stallMs: ask.stallMs,
       });
     } catch (fault) {
       if (!(fault instanceof HttpFault)) throw fault;
@@ -236,11 +258,26 @@ export class S3Exchange {
     if (verdict.verdict !== "done") return { verdict, note };
     try {
       const value = read(answer, needsXml ? await this.xml() : (undefined as never));
-      return { done: { outcome: "done", answer, value, serverTimeMs } };
+      const broken = (reason: unknown) =>
+        reason instanceof HttpFault ? this.#broken(ask, endpoint, reason, note) : reason;
+      return { done: { outcome: "done", answer, value, serverTimeMs, broken } };
     } catch (fault) {
       if (!(fault instanceof XmlFault)) throw fault;
       return { verdict: classifyUnreadable(fault.why, asked), note: { ...note, fact: fault.message } };
     }
+  }
+
+  /** Waits before what failed on its way is asked for again, the `tries`th time. False: too much failed lately. */
+  async pause(tries: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const { clock, random } = this.#parts;
+    if (!this.#budget.take(retryCost("STORE_DISCONNECTED"), clock.monotonicMs())) return false;
+    await clock.sleep(backoffMs(tries, random.float()), { signal });
+    return true;
+  }
+
+  #broken(ask: S3Ask, endpoint: S3Endpoint, { why, cause, message }: HttpFault, note: Note): StoreError {
+    const code = why === "closed" ? "STORE_CLOSED" : why === "timeout" ? "STORE_TIMEOUT" : "STORE_DISCONNECTED";
+    return storeError(ask, endpoint, code, { ...note, said: undefined, cause, fact: message }, 1);
   }
 
   /** Keys to sign with. Undefined: the limit passed while their provider thought about it. */
@@ -299,7 +336,7 @@ export class S3Exchange {
       const signed = signer.signQuery({ ...request, payloadHash: UNSIGNED_PAYLOAD }, credentials, nowMs, expiresS);
       return { path: `${path}?${signed}`, headers };
     }
-    const payloadHash = ask.body === undefined ? EMPTY_SHA256 : sha256Hex(ask.body);
+    const payloadHash = ask.bodySha256 ?? (ask.body === undefined ? EMPTY_SHA256 : sha256Hex(ask.body));
     const signed = signer.signHeaders({ ...request, payloadHash }, credentials, nowMs);
     return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: signed };
   }
@@ -360,10 +397,14 @@ function askedOf(ask: S3Ask): Asked {
   return {
     method,
     target,
-    condition,
+    condition: condition ?? (ask.guarded ? "etag" : undefined),
     once: ask.once === true || condition !== undefined,
     expires: ask.validForMs !== undefined,
   };
+}
+
+function joined(...facts: (string | undefined)[]): string {
+  return facts.filter((fact) => fact !== undefined).join("; ");
 }
 
 function startsWith(body: Uint8Array, pattern: RegExp): boolean {

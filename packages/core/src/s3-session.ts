@@ -2,19 +2,20 @@
  * An authenticated conversation with an S3 server, one bucket of it by default: the S3 verbs, each with typed options and
  * answers. It never retries or judges by itself (s3-exchange, classify), and keeps no object in memory beyond its call.
  */
-import { CALL_TIMEOUT_MS, checkPut } from "./call-checks.js";
-import { type Clock, parseInstantMs, systemClock } from "./clock.js";
+import { CALL_TIMEOUT_MS } from "./call-checks.js";
+import { type Clock, systemClock } from "./clock.js";
 import { CredentialSource, type S3Credentials, type S3CredentialsProvider } from "./credentials.js";
+import type { S3DownloadAnswer } from "./download.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
-import { durationMs, integer, objectKey } from "./options.js";
+import type { S3StreamAnswer, S3StreamOptions } from "./object-stream.js";
+import { durationMs, integer } from "./options.js";
 import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
 import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
-import type { HttpAnswer } from "./request.js";
 import { type AclAnswer, type BucketsAnswer, type CreateBucketOptions, type NewAcl, S3Buckets } from "./s3-buckets.js";
-import { type S3CallOptions, S3Calls, versionQuery } from "./s3-calls.js";
+import { type S3CallOptions, S3Calls } from "./s3-calls.js";
 import {
   type CopyAnswer,
   type CopyOptions,
@@ -25,31 +26,38 @@ import {
 } from "./s3-copy.js";
 import { S3Delete, type S3DeleteAnswer, type S3DeleteManyOptions, type S3DeleteOptions } from "./s3-delete.js";
 import type { BucketLogging, DefaultRetention, ObjectLock, Retention, Versioning } from "./s3-documents.js";
-import { type InBucket, S3Endpoint } from "./s3-endpoint.js";
+import { S3Endpoint } from "./s3-endpoint.js";
 import { type S3Event, S3Exchange } from "./s3-exchange.js";
 import { type S3EachOptions, S3List, type S3ListOptions } from "./s3-list.js";
 import type { S3ListPage, S3VersionPage } from "./s3-listing.js";
+import type {
+  S3CompleteOptions,
+  S3CreateUploadOptions,
+  S3Multipart,
+  S3Part,
+  S3PartOptions,
+  S3PartsAnswer,
+  S3UploadsPage,
+} from "./s3-multipart.js";
 import { type PutRetentionOptions, S3ObjectLock, type VersionOptions } from "./s3-object-lock.js";
+import {
+  type S3GetAnswer,
+  type S3GetOptions,
+  type S3HeadAnswer,
+  type S3HeadOptions,
+  S3Objects,
+  type S3PutOptions,
+  type S3TextAnswer,
+} from "./s3-objects.js";
 import { type PresignOptions, plainUrl, presignedUrl, type UrlOptions } from "./s3-presign.js";
 import { type S3Doomed, S3Purge, type S3PurgeAnswer } from "./s3-purge.js";
 import type { S3RequestName } from "./s3-requests.js";
 import { type Environment, settle } from "./s3-settings.js";
 import { S3Store } from "./s3-store.js";
 import { Signer, type SigningCredentials } from "./sigv4.js";
-import type {
-  CallOptions,
-  DeleteIfAnswer,
-  DeleteManyAnswer,
-  DeleteTarget,
-  GetAnswer,
-  GetOptions,
-  HeadAnswer,
-  ObjectFacts,
-  PutAnswer,
-  PutOptions,
-  Store,
-} from "./store.js";
-import type { Pair } from "./uri.js";
+import type { Answer, CallOptions, DeleteIfAnswer, DeleteManyAnswer, DeleteTarget, PutAnswer, Store } from "./store.js";
+import type { S3UploadSource } from "./upload-source.js";
+import type { S3UploadAnswer, S3UploadOptions } from "./uploads.js";
 import type { S3ListedObject, S3ListedVersion } from "./xml.js";
 
 export interface S3SessionOptions extends ConnectionOptions {
@@ -95,6 +103,8 @@ export class S3Session {
   readonly #origins: Origins;
   readonly #exchange: S3Exchange;
   readonly #calls: S3Calls;
+  readonly #objects: S3Objects;
+  readonly #random: Random;
   readonly #signer: Signer;
   readonly #credentials: CredentialSource;
   readonly #list: S3List;
@@ -112,6 +122,7 @@ export class S3Session {
     this.region = this.#endpoint.region;
     this.origin = this.#endpoint.origin;
     const clock = options.clock ?? systemClock;
+    const random = options.random ?? systemRandom;
     this.bareIfMatch = options.bareIfMatch ?? false;
     this.#credentials = new CredentialSource(options.credentials);
     this.#signer = new Signer({ region: this.region, service: "s3" });
@@ -126,7 +137,7 @@ export class S3Session {
       signer: this.#signer,
       credentials: this.#credentials,
       clock,
-      random: options.random ?? systemRandom,
+      random,
       headersMs: durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 }),
       maxTries: integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 }),
       onEvent: options.onEvent,
@@ -137,6 +148,8 @@ export class S3Session {
       timeoutMs: durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 }),
       bareIfMatch: this.bareIfMatch,
     });
+    this.#random = random;
+    this.#objects = new S3Objects(this.#calls, this.bucket);
     this.#list = new S3List(this.#calls);
     this.#delete = new S3Delete(this.#calls);
     this.#purge = new S3Purge(this.#list, this.#delete);
@@ -166,67 +179,98 @@ export class S3Session {
   }
 
   /** Writes an object. Throws StoreError only for what certainly was not stored. */
-  async putObject(key: string, body: Uint8Array | string, options: PutOptions & InBucket = {}): Promise<PutAnswer> {
-    checkPut(key, body, options);
-    const headers: Pair[] = [["content-type", options.contentType ?? "application/octet-stream"]];
-    for (const [name, value] of Object.entries(options.metadata ?? {})) headers.push([`x-amz-meta-${name}`, value]);
-    const outcome = await this.#calls.call(options, {
-      request: "putObject",
-      key,
-      headers,
-      body: typeof body === "string" ? Buffer.from(body) : body,
-      condition: this.#calls.condition(options.condition),
-      once: options.once,
-      validForMs:
-        options.validForMs === undefined ? undefined : durationMs("validForMs", options.validForMs, { min: 1 }),
-    });
-    const { serverTimeMs } = outcome;
-    switch (outcome.outcome) {
-      case "conflict":
-        return { outcome: "conflict", serverTimeMs };
-      case "done": {
-        const { etag, versionId } = factsOf(outcome.answer);
-        return { outcome: "stored", etag, versionId, serverTimeMs };
-      }
-      case "unknown":
-        return { outcome: "unknown", cause: outcome.cause, serverTimeMs };
-      default:
-        throw new Error(`a PUT cannot be ${outcome.outcome}`);
-    }
+  putObject(key: string, body: Uint8Array | string, options: S3PutOptions = {}): Promise<PutAnswer> {
+    return this.#objects.put(key, body, options);
   }
 
-  /** Reads a whole object, up to 256 MiB. */
-  async getObject(
-    key: string,
-    options: GetOptions & InBucket & { readonly versionId?: string | undefined } = {},
-  ): Promise<GetAnswer> {
-    const { unlessEtag } = options;
-    const outcome = await this.#calls.call(options, {
-      request: "getObject",
-      key: objectKey("key", key),
-      query: versionQuery(options),
-      headers: unlessEtag === undefined ? [] : [["if-none-match", unlessEtag]],
-    });
-    const { serverTimeMs } = outcome;
-    if (outcome.outcome !== "done") return { found: false, serverTimeMs };
-    if (outcome.answer.status === 304) {
-      return { found: true, unchanged: true, ...factsOf(outcome.answer), body: new Uint8Array(), serverTimeMs };
-    }
-    return { found: true, ...factsOf(outcome.answer), body: outcome.answer.body, serverTimeMs };
+  /** Reads an object, up to 256 MiB: whole, a range, a version, or only if a condition is met. */
+  getObject(key: string, options: S3GetOptions = {}): Promise<S3GetAnswer> {
+    return this.#objects.get(key, options);
   }
 
-  async headObject(
+  /** As getObject, the body as UTF-8 text (what is none becomes U+FFFD). */
+  async getText(key: string, options: S3GetOptions = {}): Promise<S3TextAnswer> {
+    const answer = await this.#objects.get(key, options);
+    if (!answer.found) return answer;
+    const { body, ...facts } = answer;
+    return { ...facts, text: new TextDecoder().decode(body) };
+  }
+
+  headObject(key: string, options: S3HeadOptions = {}): Promise<S3HeadAnswer> {
+    return this.#objects.head(key, options);
+  }
+
+  /**
+   * An object of any size as it comes. `body` keeps to the pace of its reader; it ends only when everything came and was what
+   * its checksum says, and fails otherwise. What breaks is asked for again from there, while the object is the same (else
+   * STORE_CHANGED). The signal ends it at any time; `stallMs` limits the server's silence, nothing limits the whole.
+   */
+  async streamObject(key: string, options: S3StreamOptions = {}): Promise<S3StreamAnswer> {
+    const { streamObject } = await import("./object-stream.js");
+    return streamObject(this.#calls, this.bucket, key, options);
+  }
+
+  /**
+   * An object into a local file, as streamObject. The file appears under its name only when it is complete and on disk; what
+   * was there is replaced. Its folder must exist. Where nothing is found, nothing is touched.
+   */
+  async download(key: string, path: string, options: S3StreamOptions = {}): Promise<S3DownloadAnswer> {
+    const { downloadTo } = await import("./download.js");
+    return downloadTo(path, this.#random, () => this.streamObject(key, options));
+  }
+
+  /**
+   * Writes an object of any size: bytes, a string, a file, a stream. Larger ones than `partBytes` go in parts, a few at a time;
+   * if one fails or the signal aborts, what was sent is removed again (UPLOAD_LEFT_BEHIND when even that fails). A stream's own
+   * error is thrown as it is.
+   */
+  async upload(key: string, source: S3UploadSource, options: S3UploadOptions = {}): Promise<S3UploadAnswer> {
+    const [{ upload }, multipart] = await Promise.all([import("./uploads.js"), this.#multipart()]);
+    return upload({ calls: this.#calls, objects: this.#objects, multipart }, key, source, options);
+  }
+
+  /** Begins an upload of parts. It, and its parts, stay until it is completed or aborted. */
+  async createUpload(
     key: string,
-    options: S3CallOptions & { readonly versionId?: string | undefined } = {},
-  ): Promise<HeadAnswer> {
-    const outcome = await this.#calls.call(options, {
-      request: "headObject",
-      key: objectKey("key", key),
-      query: versionQuery(options),
-    });
-    const { serverTimeMs } = outcome;
-    if (outcome.outcome !== "done") return { found: false, serverTimeMs };
-    return { found: true, ...factsOf(outcome.answer), serverTimeMs };
+    options: S3CreateUploadOptions = {},
+  ): Promise<Answer & { readonly uploadId: string }> {
+    return (await this.#multipart()).create(key, options);
+  }
+
+  /** Part `number` (1 to 10 000) of an upload; all but the last have at least 5 MiB. Sending it again replaces it. */
+  async uploadPart(
+    key: string,
+    uploadId: string,
+    number: number,
+    body: Uint8Array,
+    options: S3PartOptions = {},
+  ): Promise<Answer & S3Part> {
+    return (await this.#multipart()).part(key, uploadId, number, body, options);
+  }
+
+  /** Makes the object of the parts, which must be named in order. What is unclear is resolved by looking, where that tells. */
+  async completeUpload(
+    key: string,
+    uploadId: string,
+    parts: readonly S3Part[],
+    options: S3CompleteOptions = {},
+  ): Promise<PutAnswer> {
+    return (await this.#multipart()).complete(key, uploadId, parts, options);
+  }
+
+  /** Removes an unfinished upload with all its parts, and looks that they are gone. What is not there is none. */
+  async abortUpload(key: string, uploadId: string, options: S3CallOptions = {}): Promise<void> {
+    return (await this.#multipart()).abort(key, uploadId, options);
+  }
+
+  /** The parts of an unfinished upload, by number. */
+  async listParts(key: string, uploadId: string, options: S3CallOptions = {}): Promise<S3PartsAnswer> {
+    return (await this.#multipart()).list(key, uploadId, options);
+  }
+
+  /** Unfinished uploads of keys with this prefix, in pages. The time limit counts for each page. */
+  async *listUploads(prefix: string, options: S3CallOptions = {}): AsyncGenerator<S3UploadsPage, void, void> {
+    yield* (await this.#multipart()).uploads(prefix, options);
   }
 
   /**
@@ -471,21 +515,9 @@ export class S3Session {
     const nowMs = this.#exchange.serverNowMs();
     return presignedUrl(request, options, { endpoint: this.#endpoint, signer: this.#signer, credentials, nowMs });
   }
-}
 
-const META = "x-amz-meta-";
-
-function factsOf(answer: HttpAnswer): ObjectFacts {
-  const metadata: Record<string, string> = {};
-  for (const name of answer.headerNames) {
-    if (name.startsWith(META)) metadata[name.slice(META.length)] = answer.header(name) ?? "";
+  async #multipart(): Promise<S3Multipart> {
+    const { S3Multipart } = await import("./s3-multipart.js");
+    return new S3Multipart(this.#calls);
   }
-  const length = answer.header("content-length");
-  return {
-    etag: answer.header("etag"),
-    lastModifiedMs: parseInstantMs(answer.header("last-modified")),
-    versionId: answer.header("x-amz-version-id"),
-    size: length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined,
-    metadata,
-  };
 }

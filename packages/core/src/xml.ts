@@ -73,7 +73,12 @@ export type XmlNode = { readonly [name: string]: unknown };
 /** An element to be written: text, its children by name in their order (`@name`: an attribute), or several of one name. */
 export type XmlTree = string | boolean | number | { readonly [name: string]: XmlTree | undefined } | readonly XmlTree[];
 const LISTS = new Set(["Contents", "CommonPrefixes", "Version", "DeleteMarker", "Deleted", "Grant"]);
-const LIST_PATHS = new Set(["DeleteResult.Error", "ListAllMyBucketsResult.Buckets.Bucket"]);
+const LIST_PATHS = new Set([
+  "DeleteResult.Error",
+  "ListAllMyBucketsResult.Buckets.Bucket",
+  "ListPartsResult.Part",
+  "ListMultipartUploadsResult.Upload",
+]);
 const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 const HTML = /^\s*(?:<!--[\s\S]*?-->\s*)?<(?:!doctype\s+html|html)[\s>]/i;
 

@@ -1,0 +1,118 @@
+/**
+ * What callers may say about one object that is read or written, and how that is said to the server. Pure: refuses with
+ * InvalidError naming the option, or answers headers and query. It knows no request and no answer.
+ */
+import { formatHttpDate } from "./clock.js";
+import { InvalidError } from "./errors.js";
+import { integer, text } from "./options.js";
+import type { Pair } from "./uri.js";
+
+/** Bytes from `start`, up to and with `end`; without `end` to the last one. Or the last so many. */
+export type ByteRange = { readonly start: number; readonly end?: number | undefined } | { readonly lastBytes: number };
+
+/** Conditions of a read (RFC 9110 13.1). Instants are cut to whole seconds, as HTTP dates are. */
+export interface ReadConditions {
+  /** Only what still has this ETag. */
+  readonly ifMatch?: string | undefined;
+  /** The body is wanted only if the object no longer has this ETag. Then the answer may be `unchanged`. */
+  readonly unlessEtag?: string | undefined;
+  /** The body is wanted only if it was written after that. Then the answer may be `unchanged`. */
+  readonly ifModifiedSinceMs?: number | undefined;
+  /** Only what was not written after that. */
+  readonly ifUnmodifiedSinceMs?: number | undefined;
+}
+
+/** User-defined metadata: names and values together, in bytes ("Working with object metadata", Amazon S3 user guide). */
+const METADATA_MAX_BYTES = 2048;
+
+// What says how the request is framed, signed or conditional is not the caller's to set.
+const OURS = new Set([
+  "authorization",
+  "connection",
+  "content-length",
+  "content-type",
+  "date",
+  "expect",
+  "host",
+  "if-match",
+  "if-none-match",
+  "keep-alive",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-amz-content-sha256",
+  "x-amz-date",
+  "x-amz-decoded-content-length",
+  "x-amz-security-token",
+]);
+
+/** The headers of a write. Names and values of `metadata` are checked already (checkPut). */
+export function putHeaders(options: {
+  readonly contentType?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}): Pair[] {
+  const headers: Pair[] = [["content-type", options.contentType ?? "application/octet-stream"]];
+  let bytes = 0;
+  for (const [name, value] of Object.entries(options.metadata ?? {})) {
+    headers.push([`x-amz-meta-${name}`, value]);
+    bytes += name.length + value.length;
+  }
+  if (bytes > METADATA_MAX_BYTES)
+    throw new InvalidError(
+      "metadata",
+      `must have at most ${METADATA_MAX_BYTES} bytes, names and values together`,
+      bytes,
+    );
+  headers.push(...extraHeaders(options.headers));
+  return headers;
+}
+
+/** Headers as the caller named them, in lower case. */
+export function extraHeaders(given: Readonly<Record<string, string>> | undefined): Pair[] {
+  return Object.entries(given ?? {}).map(([rawName, value]) => {
+    const name = rawName.toLowerCase();
+    if (!/^[a-z0-9-]+$/.test(name)) throw new InvalidError("headers", "names must be of a-z, 0-9 and -", rawName);
+    if (OURS.has(name) || name.startsWith("x-amz-meta-"))
+      throw new InvalidError("headers", "must not hold what has an option of its own or frames the request", rawName);
+    // The value is not shown: it may be an encryption key.
+    if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))
+      throw new InvalidError(`headers.${name}`, "must be a string of printable ASCII", typeof value);
+    return [name, value];
+  });
+}
+
+/** The headers of a read. */
+export function readHeaders(options: ReadConditions & { readonly range?: ByteRange | undefined }): Pair[] {
+  const headers: Pair[] = [];
+  if (options.ifMatch !== undefined) headers.push(["if-match", text("ifMatch", options.ifMatch)]);
+  if (options.unlessEtag !== undefined) headers.push(["if-none-match", text("unlessEtag", options.unlessEtag)]);
+  for (const [option, name] of [
+    ["ifModifiedSinceMs", "if-modified-since"],
+    ["ifUnmodifiedSinceMs", "if-unmodified-since"],
+  ] as const) {
+    const at = options[option];
+    if (at !== undefined)
+      headers.push([name, formatHttpDate(integer(option, Math.trunc(at), { min: 0, max: 253_402_300_799_999 }))]);
+  }
+  if (options.range !== undefined) headers.push(["range", rangeHeader(options.range)]);
+  return headers;
+}
+
+/** May the answer be that a condition was not met? */
+export function isConditional(options: ReadConditions): boolean {
+  return options.ifMatch !== undefined || options.ifUnmodifiedSinceMs !== undefined;
+}
+
+/** RFC 9110 14.1.2. */
+export function rangeHeader(range: ByteRange): string {
+  if (typeof range !== "object" || range === null)
+    throw new InvalidError("range", "must be { start, end? } or { lastBytes }", range);
+  if ("lastBytes" in range)
+    return `bytes=-${integer("range.lastBytes", range.lastBytes, { min: 1, max: Number.MAX_SAFE_INTEGER })}`;
+  const start = integer("range.start", range.start, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  if (range.end !== undefined) integer("range.end", range.end, { min: start, max: Number.MAX_SAFE_INTEGER });
+  return `bytes=${start}-${range.end ?? ""}`;
+}

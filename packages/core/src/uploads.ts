@@ -1,0 +1,292 @@
+/**
+ * An upload of any size: in one request where it fits into a part, else in parts, a few at a time. What fails is removed from
+ * the store again, and it is looked that it is gone; or it is kept, where that was asked for, and continued later. Memory: as
+ * many parts as are under way. Nothing is sent twice that cannot be read twice.
+ */
+
+import { sendingMs } from "./backoff.js";
+import { checkPut } from "./call-checks.js";
+import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
+import { md5Hex } from "./etag.js";
+import { putHeaders } from "./object-options.js";
+import { integer } from "./options.js";
+import type { S3CallOptions, S3Calls } from "./s3-calls.js";
+import { PARTS_MAX, type S3ListedPart, type S3Multipart, type S3Part } from "./s3-multipart.js";
+import type { S3Objects, S3PutOptions } from "./s3-objects.js";
+import type { PutAnswer } from "./store.js";
+import { openSource, type S3UploadSource, type UploadPiece, type UploadPieces } from "./upload-source.js";
+
+export interface S3UploadProgress {
+  /** Bytes that are in the store, those of an earlier attempt included. */
+  readonly sentBytes: number;
+  /** Absent: not known before the end. */
+  readonly totalBytes?: number | undefined;
+  /** Absent where one request suffices. To continue with, should this attempt fail. */
+  readonly uploadId?: string | undefined;
+}
+
+/** `timeoutMs` is the limit of each request (default: the session's, and a second more for each 128 KiB). */
+export interface S3UploadOptions extends Omit<S3PutOptions, "once" | "validForMs"> {
+  /** Larger bodies go in parts of this size; 5 MiB to 5 GiB. Raised where 10 000 parts would not do. Default 16 MiB. */
+  readonly partBytes?: number | undefined;
+  /** Parts under way at once, 1 to 32. Default 4. */
+  readonly parallel?: number | undefined;
+  /**
+   * Continue this unfinished upload: what is there and the same is not sent again. Needs a source that can be read again. Type,
+   * metadata and headers are those it was begun with.
+   */
+  readonly uploadId?: string | undefined;
+  /** Leave what was sent when this attempt fails, to continue it. Default: only with `uploadId`. */
+  readonly keepParts?: boolean | undefined;
+  /** Called when an upload of parts begins and after each part, synchronously. What it throws ends the upload. */
+  readonly onProgress?: ((progress: S3UploadProgress) => void) | undefined;
+}
+
+export type S3UploadAnswer = PutAnswer & {
+  readonly size: number;
+  /** 1: one request, no parts. */
+  readonly parts: number;
+  /** Of the upload of parts; with `unknown`, to look again. */
+  readonly uploadId?: string | undefined;
+};
+
+const MIB = 1024 * 1024;
+const PART_BYTES = 16 * MIB;
+const PART_MIN_BYTES = 5 * MIB;
+const PART_MAX_BYTES = 5 * 1024 * MIB;
+const PARALLEL = 4;
+const CUSTOMER_KEY = "x-amz-server-side-encryption-customer-";
+
+export interface UploadHands {
+  readonly calls: S3Calls;
+  readonly objects: S3Objects;
+  readonly multipart: S3Multipart;
+}
+
+export async function upload(
+  hands: UploadHands,
+  key: string,
+  source: S3UploadSource,
+  options: S3UploadOptions,
+): Promise<S3UploadAnswer> {
+  checkPut(key, "", options);
+  putHeaders(options);
+  integer("partBytes", options.partBytes ?? PART_BYTES, { min: PART_MIN_BYTES, max: PART_MAX_BYTES });
+  integer("parallel", options.parallel ?? PARALLEL, { min: 1, max: 32 });
+  options.signal?.throwIfAborted();
+  const pieces = await openSource(source);
+  try {
+    if (options.uploadId !== undefined && !pieces.isRewindable)
+      throw new InvalidError(
+        "source",
+        "must be bytes or a file to continue an upload (a stream cannot be read again)",
+        source,
+      );
+    return await new Upload(hands, key, options, pieces).run();
+  } finally {
+    await pieces.close(options.signal?.reason);
+  }
+}
+
+class Upload {
+  readonly #hands: UploadHands;
+  readonly #key: string;
+  readonly #options: S3UploadOptions;
+  readonly #pieces: UploadPieces;
+  /** Ends what is under way when one of it fails. */
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #parts: S3Part[] = [];
+  #failure: { readonly reason: unknown } | undefined;
+  #uploadId: string | undefined;
+  #sentBytes = 0;
+
+  constructor(hands: UploadHands, key: string, options: S3UploadOptions, pieces: UploadPieces) {
+    this.#hands = hands;
+    this.#key = key;
+    this.#options = options;
+    this.#pieces = pieces;
+    const { signal } = options;
+    this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+  }
+
+  async run(): Promise<S3UploadAnswer> {
+    const { uploadId } = this.#options;
+    const there = uploadId === undefined ? undefined : await this.#listed(uploadId);
+    this.#uploadId = uploadId;
+    const cut = this.#pieces.cut(this.#partBytes(there));
+    const first = await this.#next(cut);
+    if (first === undefined) throw new Error("a source without a piece");
+    if (first.isLast && uploadId === undefined) return this.#inOne(first);
+    try {
+      this.#uploadId ??= await this.#create();
+      this.#tell();
+      const size = await this.#sendAll(first, cut, there);
+      return await this.#complete(size);
+    } catch (reason) {
+      const keeps = this.#options.keepParts ?? uploadId !== undefined;
+      if (!keeps && this.#uploadId !== undefined) await this.#remove(this.#uploadId, reason);
+      throw reason;
+    }
+  }
+
+  async #inOne({ bytes, sha256 }: UploadPiece): Promise<S3UploadAnswer> {
+    const call = { ...this.#options, ...this.#call(bytes.length), bodySha256: sha256 };
+    const answer = await this.#hands.objects.put(this.#key, bytes, call);
+    if (answer.outcome === "stored") {
+      this.#sentBytes = bytes.length;
+      this.#tell();
+    }
+    return { ...answer, size: bytes.length, parts: 1 };
+  }
+
+  async #create(): Promise<string> {
+    const { contentType, metadata, headers } = this.#options;
+    const { uploadId } = await this.#hands.multipart.create(this.#key, {
+      contentType,
+      metadata,
+      headers,
+      ...this.#call(0),
+    });
+    return uploadId;
+  }
+
+  /** Answers the number of bytes. Throws the first failure, after everything under way has ended. */
+  async #sendAll(
+    first: UploadPiece,
+    cut: AsyncGenerator<UploadPiece, void, void>,
+    there: ReadonlyMap<number, S3ListedPart> | undefined,
+  ): Promise<number> {
+    const parallel = this.#options.parallel ?? PARALLEL;
+    const underWay = new Set<Promise<void>>();
+    let size = 0;
+    try {
+      for (let piece: UploadPiece | undefined = first; piece !== undefined; piece = await this.#next(cut)) {
+        if (piece.number > PARTS_MAX)
+          throw new InvalidError(
+            "partBytes",
+            `must be so large that ${PARTS_MAX} parts suffice`,
+            this.#options.partBytes,
+          );
+        size += piece.bytes.length;
+        const sending = this.#send(piece, there?.get(piece.number));
+        const work = sending
+          .catch((reason: unknown) => this.#fail(reason))
+          .finally(() => {
+            underWay.delete(work);
+          });
+        underWay.add(work);
+        // Before the next one is read: no more than `parallel` of them are in memory.
+        if (underWay.size >= parallel) await Promise.race(underWay);
+        if (this.#failure) break;
+      }
+    } catch (reason) {
+      this.#fail(reason);
+    }
+    await Promise.all(underWay);
+    this.#options.signal?.throwIfAborted();
+    if (this.#failure) throw this.#failure.reason;
+    return size;
+  }
+
+  async #send(piece: UploadPiece, had: S3ListedPart | undefined): Promise<void> {
+    const { number, bytes, sha256 } = piece;
+    const isThere = had?.size === bytes.length && had.etag.replaceAll('"', "") === md5Hex(bytes);
+    const part = isThere
+      ? had
+      : await this.#hands.multipart.part(this.#key, this.#uploadId!, number, bytes, {
+          ...this.#call(bytes.length),
+          sha256,
+          headers: this.#customerKey(),
+        });
+    piece.release();
+    this.#parts[number - 1] = { number, etag: part.etag };
+    this.#sentBytes += bytes.length;
+    this.#tell();
+  }
+
+  async #complete(size: number): Promise<S3UploadAnswer> {
+    const uploadId = this.#uploadId!;
+    const { condition, timeoutMs } = this.#options;
+    const call = { ...this.#call(0), timeoutMs, condition, headers: this.#customerKey() };
+    const answer = await this.#hands.multipart.complete(this.#key, uploadId, this.#parts, call);
+    // Refused for good: its parts are of no use to anybody.
+    if (answer.outcome === "conflict") await this.#remove(uploadId, undefined);
+    return { ...answer, size, parts: this.#parts.length, uploadId };
+  }
+
+  /** With a limit of its own: the caller's signal may be what ended the upload. */
+  async #remove(uploadId: string, reason: unknown): Promise<void> {
+    const { bucket, timeoutMs } = this.#options;
+    try {
+      await this.#hands.multipart.abort(this.#key, uploadId, { bucket, timeoutMs });
+    } catch (error) {
+      const { signal } = this.#options;
+      // The caller's own reason is thrown as it is.
+      if (signal?.aborted && reason === signal.reason) return;
+      throw new StoreError(`parts of a failed upload stay in the store; key ${JSON.stringify(this.#key)}`, {
+        code: "UPLOAD_LEFT_BEHIND",
+        kind: "unavailable",
+        cause: reason ?? error,
+        details: { key: this.#key, uploadId, abort: (error as BucketlockError).code },
+      });
+    }
+  }
+
+  async #listed(uploadId: string): Promise<ReadonlyMap<number, S3ListedPart>> {
+    const answer = await this.#hands.multipart.list(this.#key, uploadId, this.#call(0));
+    if (!answer.found) throw new InvalidError("uploadId", "must be of an unfinished upload of this key", uploadId);
+    return new Map(answer.parts.map((part) => [part.number, part]));
+  }
+
+  #partBytes(there: ReadonlyMap<number, S3ListedPart> | undefined): number {
+    const { size } = this.#pieces;
+    // Parts of another size would all be sent again. All but the last are of one size.
+    const before = this.#options.partBytes ?? (there && (there.get(1)?.size ?? Math.max(0, ...sizes(there))));
+    const wanted = Math.max(before || PART_BYTES, PART_MIN_BYTES);
+    if (size === undefined || size <= wanted * PARTS_MAX) return wanted;
+    return Math.ceil(size / PARTS_MAX / MIB) * MIB;
+  }
+
+  async #next(cut: AsyncGenerator<UploadPiece, void, void>): Promise<UploadPiece | undefined> {
+    const signal = this.#signal;
+    let onAbort = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () => reject(signal.reason);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+    });
+    try {
+      // A source may be silent for ever.
+      const { done, value } = await Promise.race([cut.next(), aborted]);
+      return done ? undefined : value;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    this.#stop.abort(reason);
+  }
+
+  #tell(): void {
+    const { onProgress } = this.#options;
+    onProgress?.({ sentBytes: this.#sentBytes, totalBytes: this.#pieces.size, uploadId: this.#uploadId });
+  }
+
+  #call(bytes: number): S3CallOptions {
+    const { bucket, timeoutMs } = this.#options;
+    const limitMs = timeoutMs ?? this.#hands.calls.limitMs({}) + sendingMs(bytes);
+    return { bucket, signal: this.#signal, timeoutMs: limitMs };
+  }
+
+  #customerKey(): Readonly<Record<string, string>> {
+    const given = Object.entries(this.#options.headers ?? {});
+    return Object.fromEntries(given.filter(([name]) => name.toLowerCase().startsWith(CUSTOMER_KEY)));
+  }
+}
+
+function sizes(parts: ReadonlyMap<number, S3ListedPart>): number[] {
+  return [...parts.values()].map(({ size }) => size);
+}

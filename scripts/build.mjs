@@ -16,7 +16,7 @@ bootstrap();
 const { build } = await import("esbuild");
 
 /** Programs that a package starts by their file name, beside its entries. */
-const PROGRAMS = { lock: ["src/finalizer-child.js"] };
+const PROGRAMS = { lock: ["src/finalizer-child.js", "src/cli/bucketlock.ts", "src/cli/guard.js"] };
 
 for (const name of ["core", "lock", "b2"]) {
   const home = join(root, "packages", name);

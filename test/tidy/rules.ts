@@ -61,7 +61,9 @@ export const sourceRules: Readonly<Record<string, Rule>> = {
         ],
 
   "opens with what it does": ({ text }) =>
-    text.startsWith("/**") ? [] : ["does not open with a /** comment: what it decides or does, what it never does"],
+    text.replace(/^#!.*\n/, "").startsWith("/**")
+      ? []
+      : ["does not open with a /** comment: what it decides or does, what it never does"],
 
   "is not too long": ({ path, text }) => {
     const max = longer[path] ?? codeLinesMax;

@@ -56,6 +56,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Like `monotonicMs`, but the same in all processes of this host: CLOCK_MONOTONIC, mach_absolute_time. For a time that one tells another. */
+export function hostMonotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
 /** Resolves in the next turn of the event loop: after everything that is already due, without any delay of its own. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

@@ -7,7 +7,7 @@
 export { type BackoffSettings, DEFAULT_BACKOFF, nextWaitMs, retryAfterMs } from "./backoff.js";
 export { compareKeys } from "./byte-order.js";
 export { CALL_TIMEOUT_MS, checkCall, checkList, checkPut, checkTargets } from "./call-checks.js";
-export { parseInstantMs } from "./clock.js";
+export { formatInstant, hostMonotonicMs, parseInstantMs } from "./clock.js";
 export { show } from "./errors.js";
 export { objectKey, text } from "./options.js";
 export { Origins } from "./origins.js";

@@ -1,0 +1,86 @@
+/**
+ * What every command of the command line works with: its settings with where they come from, the screen, and the locks they
+ * lead to. Opens nothing before it is asked.
+ */
+import { type CallOptions, durationMs, InvalidError, type Store } from "@bucketlock/core";
+import { recordKey } from "../conditional/record.js";
+import type { OnEvent } from "../events.js";
+import { createLocks, type Locks } from "../locks.js";
+import type { LocksOptions, Protocol } from "../settings.js";
+import { readConfigFile } from "./config-file.js";
+import { type LeasePlan, leasePlan } from "./lease-plan.js";
+import { Screen } from "./screen.js";
+import { type Resolved, resolveSettings } from "./settings.js";
+import { openStoreByUrl } from "./store-url.js";
+
+export type Flags = Readonly<Record<string, unknown>>;
+
+/** What is decided before any command runs. */
+export interface Home {
+  /** Where guard.js lies. */
+  readonly guardFile: string;
+}
+
+export class Context {
+  readonly screen: Screen;
+  readonly flags: Flags;
+  readonly home: Home;
+  readonly configPath: string | undefined;
+  readonly settings: Resolved;
+
+  constructor(flags: Flags, home: Home) {
+    this.flags = flags;
+    this.home = home;
+    this.screen = new Screen(flags.json === true);
+    const named = flags.config ?? (process.env.BUCKETLOCK_CONFIG || undefined);
+    const file = readConfigFile(named as string | undefined, process.cwd());
+    this.configPath = file?.path;
+    this.settings = resolveSettings({ flags: { ...flags, wait: flags.wait || undefined }, env: process.env, file });
+  }
+
+  get plan(): LeasePlan {
+    const { lease, grace } = this.settings;
+    return leasePlan(durationMs(lease.from, lease.value, { min: 300, max: 86_400_000 }), grace.value);
+  }
+
+  openStore(url = this.settings.store.value): Promise<Store> {
+    return openStoreByUrl(url);
+  }
+
+  /** Locks of which the command line holds some: they end with `close`, and the store with them. */
+  async openLocks(onEvent?: OnEvent): Promise<Locks> {
+    const { leaseMs, marginMs } = this.plan;
+    return createLocks(await this.openStore(), { ...this.#options(), leaseMs, marginMs, onEvent });
+  }
+
+  /** For looking at one lock: by the protocol whose objects are there, unless one is named. */
+  async lookAt(key: string, store: Store, options: CallOptions): Promise<Locks> {
+    const { protocol, lease } = this.settings;
+    const named = protocol.from !== "default";
+    const found: Protocol = named
+      ? (protocol.value as Protocol)
+      : (await store.head(recordKey(key), options)).found
+        ? "conditional"
+        : "two-object";
+    return createLocks(store, { ...this.#options(), protocol: found, leaseMs: lease.value });
+  }
+
+  #options(): LocksOptions {
+    const { protocol, settle, label, requestTimeout, wait } = this.settings;
+    return {
+      protocol: protocol.value as Protocol,
+      settleMs: settle.value,
+      waitMs: wait.value,
+      ...(label.value === undefined ? {} : { label: label.value }),
+      ...(requestTimeout.value === undefined ? {} : { requestTimeoutMs: requestTimeout.value }),
+    };
+  }
+}
+
+/** What stands behind `--`. */
+export function commandOf(words: readonly string[]): readonly [string, ...string[]] {
+  const [first, ...rest] = words;
+  if (first === undefined)
+    throw new InvalidError("command", "must follow after --, as in: run deploy -- ./deploy.sh", "none");
+  return [first, ...rest];
+}

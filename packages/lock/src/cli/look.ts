@@ -1,0 +1,140 @@
+/**
+ * `bucketlock ls`, `inspect` and `break`: looking at locks, and removing what died. Changes nothing but what `break` was told to.
+ */
+import { createInterface } from "node:readline/promises";
+import { isatty } from "node:tty";
+import { BucketlockError, type Store, systemClock } from "@bucketlock/core";
+import { BREAK_AGE_MS, type LockInfo, type TicketInfo } from "../inspect.js";
+import type { Context } from "./context.js";
+import { describeLock } from "./describe.js";
+import { parseDuration, showDuration } from "./duration.js";
+import { EXIT } from "./exit-code.js";
+import { Interruption } from "./interruption.js";
+import { locksIn } from "./lock-names.js";
+
+const WATCH_MS = 1_000;
+
+export async function ls(context: Context, prefix: string): Promise<number> {
+  const { screen } = context;
+  return withStore(context, async (store, signal) => {
+    const objects: { key: string }[] = [];
+    for await (const page of store.list(prefix, { signal })) objects.push(...page.objects);
+    const locks = locksIn(objects);
+    if (screen.isJson) screen.json(locks);
+    else
+      for (const { key, tickets, protocol } of locks) {
+        const what = protocol === "conditional" ? "a record" : `${tickets} ticket${tickets === 1 ? "" : "s"}`;
+        screen.print(`${key}  ${screen.paint("dim", what)}`);
+      }
+    return EXIT.done;
+  });
+}
+
+export async function inspect(context: Context, key: string): Promise<number> {
+  const { screen, flags } = context;
+  const paint = (colour: Parameters<typeof screen.paint>[0], text: string) => screen.paint(colour, text);
+  return withStore(context, async (store, signal) => {
+    let before = "";
+    for (;;) {
+      const info = await lookAt(context, key, store, signal);
+      if (flags.watch !== true) {
+        if (screen.isJson) screen.json(info);
+        else screen.print(describeLock(info, paint));
+        return EXIT.done;
+      }
+      // Ages change at every look, and are no news.
+      const now = JSON.stringify(
+        [info.holders, info.waiters].map((list) => list.map(({ ticketId, state, life }) => [ticketId, state, life])),
+      );
+      if (now !== before) {
+        if (screen.isJson) screen.json(info, true);
+        else screen.print(describeLock(info, paint));
+      }
+      before = now;
+      await systemClock.sleep(WATCH_MS, { signal });
+    }
+  });
+}
+
+/** Named so because `break` is a word of the language. */
+export async function breakLock(context: Context, key: string): Promise<number> {
+  const { screen, flags } = context;
+  const olderThanMs = flags.olderThan === undefined ? BREAK_AGE_MS : parseDuration("--older-than", flags.olderThan);
+  const wanted = flags.ticket as string[] | undefined;
+  return withStore(context, async (store, signal) => {
+    const info = await lookAt(context, key, store, signal);
+    const all = [...info.holders, ...info.waiters].filter(({ ticketId }) => wanted?.includes(ticketId) ?? true);
+    const old = all.filter(({ ageMs }) => olderThanMs === 0 || (ageMs ?? 0) >= olderThanMs);
+    const young = all.filter((ticket) => !old.includes(ticket));
+    if (old.length === 0) {
+      const text =
+        young.length === 0
+          ? `nothing to break: ${key}`
+          : `nothing broken: the last sign of life of ${names(young)} is younger than ${showDuration(olderThanMs)}; --older-than 0s breaks all the same`;
+      if (screen.isJson) screen.json({ key, broken: [], kept: young.map(({ ticketId }) => ticketId) });
+      else screen.print(text);
+      return young.length === 0 ? EXIT.done : EXIT.refused;
+    }
+    if (flags.yes !== true) await confirm(key, old, signal);
+    const locks = await context.lookAt(key, store, { signal });
+    const broken = await locks
+      .lock(key)
+      .breakLock({ olderThanMs, ticketIds: old.map(({ ticketId }) => ticketId), signal });
+    const kept = all.map(({ ticketId }) => ticketId).filter((id) => !broken.includes(id));
+    if (screen.isJson) screen.json({ key, broken, kept });
+    else
+      screen.print(`broken: ${broken.join(", ") || "nothing"}${kept.length === 0 ? "" : `; kept: ${kept.join(", ")}`}`);
+    return EXIT.done;
+  });
+}
+
+async function confirm(key: string, tickets: readonly TicketInfo[], signal: AbortSignal): Promise<void> {
+  const refuse = (why: string) =>
+    new BucketlockError(`nothing was broken, ${why}: ${key}`, {
+      code: "NOT_CONFIRMED",
+      kind: "invalid",
+      details: { key },
+    });
+  if (!isatty(0)) throw refuse("there is nobody to ask (--yes answers)");
+  const alive = tickets.some(({ life }) => life === "alive")
+    ? " It may be ALIVE, and will go on until its next renewal."
+    : "";
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question(`Break ${key}, held or waited for by ${names(tickets)}?${alive} [y/N] `, {
+      signal,
+    });
+    if (!/^y(es)?$/i.test(answer.trim())) throw refuse("as you said");
+  } finally {
+    asking.close();
+  }
+}
+
+function names(tickets: readonly TicketInfo[]): string {
+  return tickets
+    .map(
+      ({ label, ticketId, ageMs }) => `${label ?? ticketId}${ageMs === undefined ? "" : ` (${showDuration(ageMs)})`}`,
+    )
+    .join(", ");
+}
+
+async function lookAt(context: Context, key: string, store: Store, signal: AbortSignal): Promise<LockInfo> {
+  const locks = await context.lookAt(key, store, { signal });
+  return locks.lock(key).inspect({ signal });
+}
+
+/** Ctrl-C ends it; the store is closed whatever happens. */
+export async function withStore<T>(
+  context: Context,
+  work: (store: Store, signal: AbortSignal) => Promise<T>,
+  url?: string,
+): Promise<T> {
+  const interruption = new Interruption(false);
+  const store = await context.openStore(url);
+  try {
+    return await work(store, interruption.signal);
+  } finally {
+    await store.close();
+    interruption.end();
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The command line as a tree: commands, arguments, options, examples. Reads what was typed, hands it to the command, and turns
+ * every end into an exit code. Holds no work of its own.
+ */
+import tab from "@bomb.sh/tab/commander";
+import { BucketlockError, InvalidError } from "@bucketlock/core";
+import { Command, CommanderError, Option } from "commander";
+import { errorFacts, errorLine } from "./advice.js";
+import { Context, type Flags, type Home } from "./context.js";
+import { doctor } from "./doctor.js";
+import { EXIT, EXIT_MEANINGS, exitCodeOfError } from "./exit-code.js";
+import { InterruptedError } from "./interruption.js";
+import { breakLock, inspect, ls } from "./look.js";
+import { probeStore } from "./probe-command.js";
+import { run } from "./run.js";
+import { Screen } from "./screen.js";
+
+type Work = (context: Context, args: readonly string[], words: readonly string[]) => Promise<number>;
+
+/** The exit code. Never rejects. */
+export async function main(argv: readonly string[], home: Home, version: string): Promise<number> {
+  let exit: number = EXIT.done;
+  const screen = new Screen(beforeDashes(argv).includes("--json"));
+  const program = makeProgram(argv, version, async (flags, work) => {
+    exit = await work(new Context(flags, home));
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return exit;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0 || error.code === "commander.help") return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      return fail(screen, asUsage(error));
+    }
+    return fail(screen, error);
+  }
+}
+
+function fail(screen: Screen, error: unknown): number {
+  const exit = error instanceof InterruptedError ? error.exitCode : exitCodeOfError(error);
+  // Whoever pressed Ctrl-C knows.
+  screen.note(
+    "error",
+    { ...errorFacts(error), exit },
+    error instanceof InterruptedError ? undefined : errorLine(error),
+  );
+  return exit;
+}
+
+function asUsage(error: CommanderError): BucketlockError {
+  const message = error.message.replace(/^error: /, "").replace(/\s+/g, " ");
+  return new BucketlockError(message, { code: "USAGE", kind: "invalid" });
+}
+
+/** `execute`: what becomes of a command that was typed rightly. */
+export function makeProgram(
+  argv: readonly string[],
+  version: string,
+  execute: (flags: Flags, work: (context: Context) => Promise<number>) => Promise<void>,
+): Command {
+  const program = new Command("bucketlock")
+    .description("Locks over object storage, for the command line: S3, MinIO, Ceph, R2, B2, or a directory.")
+    .version(version, "-V, --version", "the version")
+    .helpOption("-h, --help", "this text")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => new Screen(false).print(text.replace(/\n$/, "")),
+      // Told once, by us.
+      writeErr: () => {},
+    })
+    .addHelpText("after", `\n${exitTable()}\n`);
+
+  const command = (name: string, description: string, work: Work, examples: readonly string[]) => {
+    const made = program
+      .command(name)
+      .description(description)
+      .helpOption("-h, --help", "this text")
+      .addOption(new Option("--store <url>", "the store: s3://bucket/prefix, b2://bucket/prefix, file:/dir"))
+      .addOption(new Option("--config <file>", "settings from this file; else the nearest bucketlock.yaml"))
+      .addOption(new Option("--json", "for programs: JSON instead of text"))
+      .addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}`).join("\n")}\n`)
+      .action(async function (this: Command) {
+        const words = afterDashes(argv);
+        const args = this.args.slice(0, this.args.length - words.length);
+        if (this.registeredArguments.some((argument) => argument.name() === "command")) requireDashes(argv, args);
+        else if (words.length > 0) throw new InvalidError("--", `is for commands to run; ${name} runs none`, words[0]);
+        await execute(this.opts(), (context) => work(context, args, words));
+      });
+    return made;
+  };
+  const leaseOptions = (made: Command) =>
+    made
+      .addOption(new Option("--lease <duration>", "how long the lock outlives a crash (30s)"))
+      .addOption(new Option("--label <text>", "who we are, for people who look (host:pid)"))
+      .addOption(
+        new Option(
+          "--grace <duration>",
+          "from TERM to KILL, when the lease is lost (5s; two fifths of the lease at most)",
+        ),
+      )
+      .addOption(
+        new Option("--on-lost <what>", "when the lease is lost: end the command, or let it run on").choices([
+          "term",
+          "ignore",
+        ]),
+      )
+      .addOption(protocolOption())
+      .addOption(
+        new Option("--settle <duration>", "an extra pause and look before a claim: 1s beside s3func clients (0s)"),
+      )
+      .addOption(new Option("--request-timeout <duration>", "limit for one request (10s)"))
+      .addOption(new Option("--no-token", "draw no fencing token: three requests less"));
+  const protocolOption = () =>
+    new Option("--protocol <name>", "two-object (default) or conditional").choices(["two-object", "conditional"]);
+
+  leaseOptions(
+    command("run", "Run a command under a lock.", (context, [key], words) => run(context, key!, words), [
+      "bucketlock run deploy --store s3://ci/locks -- ./deploy.sh --now",
+      "bucketlock run nightly --no-wait --skip-exit-code 0 -- ./nightly.sh",
+      "bucketlock run reports --shared --wait 5m -- make reports",
+    ])
+      .argument("<key>", "the lock")
+      .argument("[command...]", "after --: the command and its arguments")
+      .addOption(new Option("--shared", "beside other shared holders; excludes exclusive ones"))
+      .addOption(new Option("--wait <duration>", "how long to stand in line (1m)"))
+      .addOption(new Option("--no-wait", "try once"))
+      .addOption(new Option("--skip-exit-code <n>", "exit code when the lock was not to be had (193)")),
+  );
+  command("ls", "List the locks of a store.", (context, [prefix]) => ls(context, prefix ?? ""), [
+    "bucketlock ls",
+    "bucketlock ls jobs/ --json",
+  ]).argument("[prefix]", "only keys that begin so");
+  command(
+    "inspect",
+    "Who holds a lock, who waits, since when, alive or dead.",
+    (context, [key]) => inspect(context, key!),
+    ["bucketlock inspect deploy", "bucketlock inspect deploy --watch --json"],
+  )
+    .argument("<key>", "the lock")
+    .addOption(protocolOption())
+    .addOption(new Option("--watch", "again whenever something changes, until Ctrl-C"));
+  command(
+    "break",
+    "Remove holders and waiters that died without a lease to end. Asks first.",
+    (context, [key]) => breakLock(context, key!),
+    ["bucketlock break deploy", "bucketlock break deploy --older-than 10m --yes"],
+  )
+    .argument("<key>", "the lock")
+    .addOption(new Option("--yes", "do not ask"))
+    .addOption(new Option("--older-than <duration>", "only without a sign of life for this long (2h); 0s: all"))
+    .addOption(new Option("--ticket <id...>", "only these tickets"))
+    .addOption(protocolOption());
+  command("probe", "Find out by trying what a store can do.", (context, [url]) => probeStore(context, url), [
+    "bucketlock probe s3://my-bucket",
+    "bucketlock probe --json > report.json",
+  ]).argument("[url]", "the store; else as everywhere");
+  leaseOptions(
+    command(
+      "doctor",
+      "Which configuration is found, what the store allows, and what to mend.",
+      (context) => doctor(context),
+      ["bucketlock doctor", "bucketlock doctor --store s3://my-bucket --json"],
+    ),
+  );
+  tab(program, { completionCommandName: "completion" });
+  return program;
+}
+
+function exitTable(): string {
+  const width = Math.max(...EXIT_MEANINGS.map(([code]) => code.length));
+  return `Exit codes:\n${EXIT_MEANINGS.map(([code, meaning]) => `  ${code.padEnd(width)}  ${meaning}`).join("\n")}`;
+}
+
+const beforeDashes = (argv: readonly string[]): readonly string[] => {
+  const at = argv.indexOf("--");
+  return at < 0 ? argv : argv.slice(0, at);
+};
+
+const afterDashes = (argv: readonly string[]): readonly string[] => argv.slice(beforeDashes(argv).length + 1);
+
+/** Without them `run key cmd -x` would take the command's options for ours. */
+function requireDashes(argv: readonly string[], args: readonly string[]): void {
+  if (!argv.includes("--"))
+    throw new InvalidError("command", "must follow after --, as in: run deploy -- ./deploy.sh", args[1] ?? "none");
+  if (args.length > 1) throw new InvalidError("key", "must be one; the command follows after --", args.join(" "));
+  if (args.length === 0) throw new InvalidError("key", "must be given: run <key> -- command", "none");
+}

@@ -1,0 +1,102 @@
+/**
+ * What a person or a program sees: lines on standard output and error, colours and a spinner on a terminal only. Writes by
+ * file descriptor: touching process.stdout or process.stderr would make the pipe that the command inherits non-blocking.
+ */
+import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+import { type Clock, systemClock } from "@bucketlock/core";
+
+const STDOUT = 1;
+const STDERR = 2;
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const FRAME_MS = 100;
+
+const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
+export type Colour = keyof typeof COLOURS;
+
+export class Screen {
+  readonly isJson: boolean;
+  readonly #clock: Clock;
+  readonly #env: NodeJS.ProcessEnv;
+  #stopSpinner: (() => void) | undefined;
+
+  constructor(isJson: boolean, env: NodeJS.ProcessEnv = process.env, clock: Clock = systemClock) {
+    this.isJson = isJson;
+    this.#env = env;
+    this.#clock = clock;
+  }
+
+  /** For people, on standard output. */
+  print(text: string): void {
+    write(STDOUT, `${text}\n`);
+  }
+
+  /** One JSON document on standard output; with `line`, on one line. */
+  json(value: unknown, line = false): void {
+    write(STDOUT, `${JSON.stringify(value, plain, line ? undefined : 2)}\n`);
+  }
+
+  /** Beside a command that runs: on standard error, for people a line, with --json an object that begins with `bucketlock`. */
+  note(event: string, facts: Readonly<Record<string, unknown>>, text?: string): void {
+    if (this.isJson) write(STDERR, `${JSON.stringify({ bucketlock: event, ...facts }, plain)}\n`);
+    else if (text !== undefined) write(STDERR, `bucketlock: ${text}\n`);
+  }
+
+  paint(colour: Colour, text: string, fd: 1 | 2 = STDOUT): string {
+    return this.#hasColour(fd) ? `\u001b[${COLOURS[colour]}m${text}\u001b[0m` : text;
+  }
+
+  /** Somebody sits before standard error. */
+  get isWatched(): boolean {
+    return !this.isJson && isatty(STDERR) && this.#env.TERM !== "dumb";
+  }
+
+  /** Turns on standard error, on a terminal only, until the answer is called or another spins. `text` is asked at every turn. */
+  spin(text: () => string): () => void {
+    this.#stopSpinner?.();
+    if (!this.isWatched) return () => {};
+    let frame = 0;
+    let cancel = () => {};
+    const turn = () => {
+      write(STDERR, `\r\u001b[K${FRAMES[frame++ % FRAMES.length]} ${text()}`);
+      cancel = this.#clock.after(FRAME_MS, turn);
+    };
+    turn();
+    const stop = () => {
+      cancel();
+      if (this.#stopSpinner !== stop) return;
+      this.#stopSpinner = undefined;
+      write(STDERR, "\r\u001b[K");
+    };
+    this.#stopSpinner = stop;
+    return stop;
+  }
+
+  /** https://no-color.org; FORCE_COLOR as Node reads it. */
+  #hasColour(fd: number): boolean {
+    if (this.isJson || (this.#env.NO_COLOR ?? "") !== "") return false;
+    const forced = this.#env.FORCE_COLOR;
+    if (forced !== undefined) return forced !== "0" && forced !== "false";
+    return isatty(fd) && this.#env.TERM !== "dumb";
+  }
+}
+
+function plain(_name: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  return value instanceof Error ? value.message : value;
+}
+
+/** All of it, also into a pipe that somebody else made non-blocking. Into one that nobody reads: nothing. */
+function write(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EAGAIN") return;
+      // Nothing else may run in between: an exit code hangs on it.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}

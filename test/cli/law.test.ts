@@ -1,0 +1,227 @@
+/** The pure decisions of the command line: durations, settings, exit codes, signals, the lease's shares. */
+import { BucketlockError, InvalidError } from "@bucketlock/core";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { errorLine } from "../../packages/lock/src/cli/advice.js";
+import { describeSeen, findings, type Seen } from "../../packages/lock/src/cli/doctor-report.js";
+import { parseDuration, showDuration } from "../../packages/lock/src/cli/duration.js";
+import { EXIT, EXIT_MEANINGS, exitCodeOf, exitCodeOfError } from "../../packages/lock/src/cli/exit-code.js";
+import { graceAfterLossMs, leasePlan } from "../../packages/lock/src/cli/lease-plan.js";
+import { locksIn } from "../../packages/lock/src/cli/lock-names.js";
+import { resolveSettings, SETTINGS, unknownVariables } from "../../packages/lock/src/cli/settings.js";
+import { caught, FORWARDED, isForwarded } from "../../packages/lock/src/cli/signals.js";
+
+describe("durations", () => {
+  test.each([
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["0s", 0],
+    ["1.5s", 1_500],
+    ["5m", 300_000],
+    ["2h", 7_200_000],
+    ["1d", 86_400_000],
+  ])("%s is %i ms", (text, ms) => expect(parseDuration("--wait", text)).toBe(ms));
+
+  test.each(["", "30", "30 s", "s", "-1s", "1e3s", "1m30s", "30S", "30sec", " 30s", "1.2345s", "99999999999s", "25d"])(
+    "refuses %j by name",
+    (text) => expect(() => parseDuration("--wait", text)).toThrow(/^--wait: must be .*; got /),
+  );
+
+  test.each([null, 30, ["30s"], {}])("refuses what is no text: %j", (value) =>
+    expect(() => parseDuration("wait in x.yaml", value)).toThrow(InvalidError),
+  );
+
+  test.each([
+    [0, "0ms"],
+    [999, "999ms"],
+    [42_900, "42s"],
+    [125_000, "2m 05s"],
+    [7_260_000, "2h 01m"],
+    [360_000_000, "4d 04h"],
+  ])("%i ms is shown as %s", (ms, text) => expect(showDuration(ms)).toBe(text));
+});
+
+describe("settings", () => {
+  const file = { path: "/x/bucketlock.yaml", values: { store: "file:/f", lease: "20s", label: "from-file" } };
+  const env = { BUCKETLOCK_STORE: "file:/e", BUCKETLOCK_LEASE: "10s" };
+
+  test("a flag wins over the environment, that over the file, that over the default; each says where it is from", () => {
+    const settled = resolveSettings({ flags: { lease: "5s" }, env, file });
+    expect(settled.lease).toEqual({ value: 5_000, from: "--lease" });
+    expect(settled.store).toEqual({ value: "file:/e", from: "BUCKETLOCK_STORE" });
+    expect(settled.label).toEqual({ value: "from-file", from: "/x/bucketlock.yaml" });
+    expect(settled.wait).toEqual({ value: 60_000, from: "default" });
+  });
+
+  test("an empty variable is none", () => {
+    expect(resolveSettings({ flags: {}, env: { BUCKETLOCK_LEASE: "" }, file }).lease.value).toBe(20_000);
+  });
+
+  test.each<[string, Parameters<typeof resolveSettings>[0], RegExp]>([
+    ["a flag", { flags: { lease: "5" }, env }, /^--lease: must be a number with a unit.*got "5"/],
+    [
+      "a variable",
+      { flags: {}, env: { BUCKETLOCK_ON_LOST: "kill" } },
+      /^BUCKETLOCK_ON_LOST: must be one of term, ignore/,
+    ],
+    ["a value of the file", { flags: {}, env: {}, file: { path: "f", values: { wait: 30 } } }, /^wait in f: must be/],
+    [
+      "a key of the file",
+      { flags: {}, env: {}, file: { path: "f", values: { leese: "1s" } } },
+      /^f: takes only .*"leese"/,
+    ],
+    ["a file that is a list", { flags: {}, env: {}, file: { path: "f", values: ["x"] } }, /^f: must hold settings/],
+  ])("%s that is wrong is refused by name", (_what, sources, message) => {
+    expect(() => resolveSettings(sources)).toThrow(message);
+  });
+
+  test("every setting has a flag, a variable and a key of one name", () => {
+    expect(Object.values(SETTINGS).map(({ flag, env, file }) => [flag, env, file])).toContainEqual([
+      "--on-lost",
+      "BUCKETLOCK_ON_LOST",
+      "onLost",
+    ]);
+    expect(new Set(Object.values(SETTINGS).map(({ env }) => env)).size).toBe(Object.keys(SETTINGS).length);
+  });
+
+  test("a variable that looks like a setting and is none is found", () => {
+    const variables = { BUCKETLOCK_LEESE: "1s", BUCKETLOCK_KEY: "k", BUCKETLOCK_LEASE: "1s", PATH: "/bin" };
+    expect(unknownVariables(variables)).toEqual(["BUCKETLOCK_LEESE"]);
+  });
+});
+
+describe("exit codes", () => {
+  test("ours clash with no shell's, no signal's and none of systemd's", () => {
+    const ours = Object.values(EXIT).filter((code) => code > 127);
+    expect(ours.length).toBe(6);
+    for (const code of ours) expect(code > 128 + 64 && code < 200).toBe(true);
+    expect(new Set(Object.values(EXIT)).size).toBe(Object.keys(EXIT).length);
+    for (const code of ours) expect(EXIT_MEANINGS.map(([one]) => one)).toContain(String(code));
+  });
+
+  test("a command's own pass through; a signal is 128 + n", () => {
+    for (const code of [0, 1, 2, 127, 193, 255]) expect(exitCodeOf(code, undefined)).toBe(code);
+    expect(exitCodeOf(null, 15)).toBe(143);
+  });
+
+  test.each([
+    ["contended", EXIT.notAcquired],
+    ["lost", EXIT.lost],
+    ["unavailable", EXIT.store],
+    ["denied", EXIT.store],
+    ["unknown", EXIT.store],
+    ["unsupported", EXIT.store],
+    ["corrupt", EXIT.store],
+    ["invalid", EXIT.usage],
+  ] as const)("an error of kind %s", (kind, code) => {
+    expect(exitCodeOfError(new BucketlockError("x", { code: "X", kind }))).toBe(code);
+    expect(errorLine(new BucketlockError("fact", { code: "X", kind }))).toMatch(/^fact \[X\] \S[^\n]*$/);
+  });
+
+  test("what is none of ours is a bug", () => expect(exitCodeOfError(new TypeError("x"))).toBe(EXIT.bug));
+});
+
+describe("the shares of a lease", () => {
+  test("for any lease and grace: room for a renewal and a late one, and everything is dead a tenth before the end", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 300, max: 86_400_000 }),
+        fc.integer({ min: 0, max: 86_400_000 }),
+        (leaseMs, graceMs) => {
+          const plan = leasePlan(leaseMs, graceMs);
+          expect(plan.marginMs + leaseMs / 3).toBeLessThan(leaseMs);
+          expect(plan.graceMs).toBeLessThanOrEqual(graceMs);
+          expect(plan.marginMs - plan.graceMs).toBeCloseTo(leaseMs / 10, 6);
+        },
+      ),
+    );
+  });
+
+  test("the grace is what was asked for where the lease has room, and what is left of it when the loss is seen late", () => {
+    const plan = leasePlan(30_000, 5_000);
+    expect(plan).toEqual({ leaseMs: 30_000, marginMs: 8_000, graceMs: 5_000 });
+    expect(graceAfterLossMs(plan, 0)).toBe(5_000);
+    expect(graceAfterLossMs(plan, -20)).toBe(5_000);
+    expect(graceAfterLossMs(plan, 3_000)).toBe(2_000);
+    expect(graceAfterLossMs(plan, 60_000)).toBe(0);
+    expect(leasePlan(1_000, 5_000).graceMs).toBe(400);
+  });
+
+  test("none for a lease that another took away", () => {
+    expect(graceAfterLossMs(leasePlan(30_000, 5_000), -10_000)).toBe(0);
+  });
+});
+
+describe("signals", () => {
+  const known = Object.fromEntries(FORWARDED.map((name) => [name, 1]));
+
+  test("all are caught and passed on without a terminal, but what this system does not know", () => {
+    expect(caught(false, known)).toEqual(FORWARDED);
+    const { SIGPWR: _power, ...mac } = known;
+    expect(caught(false, mac)).not.toContain("SIGPWR");
+    for (const signal of FORWARDED) expect(isForwarded(signal, false)).toBe(true);
+  });
+
+  test("at a terminal: what it sends itself is not sent twice, and Ctrl-Z stops us too", () => {
+    expect(caught(true, known)).toContain("SIGINT");
+    expect(caught(true, known)).not.toContain("SIGTSTP");
+    const passed = FORWARDED.filter((signal) => !isForwarded(signal, true));
+    expect(passed).toEqual(["SIGINT", "SIGQUIT", "SIGWINCH"]);
+    expect(isForwarded("SIGTERM", true)).toBe(true);
+  });
+});
+
+test("locks are read from the names of their objects", () => {
+  const keys = [
+    "a/b.lock.01J.x.1-0",
+    "a/b.lock.01J.x.1-1",
+    "a/b.lock.02J.s.1-0",
+    "a/b.lock.token.7",
+    "c.lock.record",
+    "d.lock.token.3",
+    "something/else",
+    ".lock.odd",
+  ];
+  expect(locksIn(keys.map((key) => ({ key })))).toEqual([
+    { key: "a/b", tickets: 2, protocol: "two-object" },
+    { key: "c", tickets: 0, protocol: "conditional" },
+    { key: "d", tickets: 0, protocol: "none" },
+  ]);
+});
+
+describe("the doctor's findings", () => {
+  const settings = resolveSettings({ flags: { grace: "2s" }, env: {} });
+  const well: Seen = {
+    node: "v20",
+    platform: "linux",
+    configPath: undefined,
+    settings,
+    unknownVariables: [],
+    store: { name: "memory:", endpoint: undefined },
+    trials: [{ what: "write", medianMs: 3 }],
+    clock: { lowMs: -500, highMs: 800 },
+  };
+  const error = { code: "STORE_ACCESS_DENIED", message: "no", todo: "mend" };
+
+  test("none when all is well", () => {
+    expect(findings(well)).toEqual([]);
+    expect(describeSeen(well, [], (_colour, text) => text)).toContain("all is well");
+  });
+
+  test.each<[string, Partial<Seen>, RegExp]>([
+    ["a right that is missing", { trials: [{ what: "list", medianMs: undefined, error }] }, /problem.*list: no/],
+    ["no store", { storeError: error }, /problem.*no/],
+    ["a clock far off", { clock: { lowMs: 70_000, highMs: 72_000 } }, /warning.*70 s/],
+    ["slow requests", { trials: [{ what: "list", medianMs: 2_000 }] }, /warning.*2000 ms.*40s or more/],
+    ["a misspelt variable", { unknownVariables: ["BUCKETLOCK_LEESE"] }, /warning.*BUCKETLOCK_LEESE/],
+  ])("%s", (_what, change, expected) => {
+    const found = findings({ ...well, ...change });
+    expect(found.map((one) => `${one.level} ${one.text}: ${one.todo}`).join("\n")).toMatch(expected);
+  });
+
+  test("a URL's query is not shown: somebody may have put a secret into it", () => {
+    const store = { value: "s3://b/p?endpoint=http://x&secret=y", from: "--store" };
+    const text = describeSeen({ ...well, settings: { ...settings, store } }, [], (_colour, line) => line);
+    expect(text).not.toContain("secret");
+  });
+});

@@ -36,17 +36,18 @@ export async function buildProgram(into: string): Promise<string> {
 
 /** Everything that is not ours, where a program below `into`'s folder finds it. Answers the names. */
 function linkDependencies(into: string): string[] {
-  return ["core", "lock"].flatMap((name) => {
+  const found = new Map<string, string>();
+  for (const name of ["core", "lock"]) {
     const home = join(root, "packages", name);
     const { dependencies } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")) as { dependencies: object };
-    return Object.keys(dependencies)
-      .filter((dependency) => !dependency.startsWith("@bucketlock/"))
-      .map((dependency) => {
-        mkdirSync(dirname(join(into, dependency)), { recursive: true });
-        symlinkSync(join(home, "node_modules", dependency), join(into, dependency), "junction");
-        return dependency;
-      });
-  });
+    for (const dependency of Object.keys(dependencies))
+      if (!dependency.startsWith("@bucketlock/")) found.set(dependency, join(home, "node_modules", dependency));
+  }
+  for (const [dependency, directory] of found) {
+    mkdirSync(dirname(join(into, dependency)), { recursive: true });
+    symlinkSync(directory, join(into, dependency), "junction");
+  }
+  return [...found.keys()];
 }
 
 export interface Ran {

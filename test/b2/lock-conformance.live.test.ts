@@ -3,11 +3,10 @@
  * at their begin by pods with different clocks and committed late.
  */
 import { openB2Session } from "@bucketlock/b2";
-import { lockConformance } from "@bucketlock/lock/testing";
 import { afterAll, beforeAll, expect } from "vitest";
-import { runner } from "../core/stores/runner.js";
 import { B2Emulator } from "../emulators/b2/emulator.js";
 import type { Knobs } from "../emulators/b2/knobs.js";
+import { lockConformanceInParts } from "../live/parts.js";
 
 const SERVICES: Readonly<Record<string, Partial<Knobs>>> = {
   "B2, calm": {},
@@ -27,7 +26,7 @@ for (const [name, knobs] of Object.entries(SERVICES)) {
   });
 
   let n = 0;
-  lockConformance(runner, {
+  lockConformanceInParts({
     name,
     open: () => {
       const credentials = { applicationKeyId: emulator.keyId, applicationKey: emulator.key };

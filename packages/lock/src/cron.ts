@@ -4,7 +4,7 @@
  */
 import { BucketlockError, type Clock, InvalidError, integer, oneOf } from "@bucketlock/core";
 import { Lock, type LockContext } from "./lock.js";
-import { history, type OnceJob, type OnceOptions, type OnceResult, type OnceRun, once, slotsOf } from "./once.js";
+import { type OnceJob, type OnceOptions, type OnceResult, type OnceRun, once, slotsOf } from "./once.js";
 import { dueNow, onceLock } from "./once-rule.js";
 import { cronSchedule, type Schedule, slotsBetween } from "./schedule.js";
 import { breathe, isPassing, patiently, type Side } from "./side-objects.js";
@@ -159,20 +159,13 @@ class Timetable<T> {
       for (const slotMs of await this.#unfinished(waiting)) await this.#slot(slotMs, waiting, ending);
     }
     if (catchUp === 0) return nowMs - 1;
-    const markMs = await this.#untilAnswered(waiting, async (side) => (await slotsOf(side, this.#name)).at(-1));
+    const markMs = await this.#untilAnswered(waiting, async (side) => (await slotsOf(side, this.#name)).at(-1)?.slotMs);
     return markMs === undefined ? nowMs - 1 : Math.min(markMs, nowMs - 1);
   }
 
   async #unfinished(waiting: AbortSignal): Promise<number[]> {
-    const runs = await this.#untilAnswered(waiting, () =>
-      history(this.#context, this.#name, { limit: 1000, signal: waiting }),
-    );
-    const newest = new Map<number, (typeof runs)[number]>();
-    for (const run of runs) if (!newest.has(run.slotMs)) newest.set(run.slotMs, run);
-    return [...newest.values()]
-      .filter(({ outcome }) => outcome === "died" || outcome === "running")
-      .map(({ slotMs }) => slotMs)
-      .sort((a, b) => a - b);
+    const slots = await this.#untilAnswered(waiting, (side) => slotsOf(side, this.#name));
+    return slots.filter(({ ended }) => ended.length === 0).map(({ slotMs }) => slotMs);
   }
 
   /** One slot, through every passing fault of the store. True: it ran here. */

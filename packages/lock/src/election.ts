@@ -74,6 +74,11 @@ export class Leadership implements Leader {
     return this.#lease.ticketId;
   }
 
+  /** Aborts when somebody asks the leader to step down (`requestRelease` of the lock `<key>.election`). It leads on until it resigns. */
+  get revocation(): AbortSignal {
+    return this.#lease.revocation;
+  }
+
   /** True while it leads, by the clock of this very moment. */
   get isLeader(): boolean {
     return this.#lease.isHeld;

@@ -26,9 +26,12 @@ export {
 } from "./fence.js";
 export { FencedError } from "./fence-rule.js";
 export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
+export type { ArriveOptions, Latch, LatchWaitOptions } from "./latch.js";
 export type { Lease } from "./lease.js";
 export type { AcquireOptions, Lock } from "./lock.js";
 export { createLocks, type Locks } from "./locks.js";
+export type { Card, Member } from "./member-rule.js";
+export type { JoinOptions, Members, MembersChange, Membership, MembersOptions } from "./members.js";
 export type { HistoryOptions, OnceJob, OnceOptions, OnceResult, OnceRun, RunInfo } from "./once.js";
 export type { Guarantee, Overlap, Why } from "./once-rule.js";
 export type { ReleaseRequest } from "./revocation.js";

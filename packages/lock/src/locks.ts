@@ -14,9 +14,11 @@ import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
 import type { HeldTicket } from "./held-ticket.js";
 import type { Holding } from "./holding.js";
+import { Latch } from "./latch.js";
 import { Queue } from "./local/queue.js";
 import { ALL_RULES } from "./local/turns.js";
 import { Lock, type LockContext } from "./lock.js";
+import { Members, type MembersOptions } from "./members.js";
 import {
   type HistoryOptions,
   history,
@@ -98,6 +100,16 @@ export class Locks {
   /** Runs `fn` on a schedule, each slot on one host only (docs/once.md). Starts at once; ends with `stop`. */
   cron<T>(name: string, schedule: string | Schedule, fn: OnceJob<T>, options?: CronOptions<T>): CronJob {
     return cron(this.#context, name, schedule, fn, options);
+  }
+
+  /** Opens when `count` have arrived (docs/latch.md). Asks the store nothing. */
+  latch(key: string, count: number): Latch {
+    return new Latch(key, count, this.#context);
+  }
+
+  /** Who is alive, with labels (docs/members.md). Asks the store nothing. */
+  members(key: string, options?: MembersOptions): Members {
+    return new Members(key, this.#context, options);
   }
 
   /** Lets node-cron ask here which host runs a slot: its option `runCoordinator` (docs/once.md). */

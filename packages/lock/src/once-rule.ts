@@ -1,35 +1,43 @@
 /**
  * Whether a slot of a job is to be run, from what stands in the store; and the names and texts of what stands there. Pure.
- * Each claimed slot is an object of its own, named by the slot: the highest name is the mark, and no write, however late,
- * can lower it. Slots are compared with slots only; no host's clock takes part.
+ * A claim is an object of its own, named by its slot and attempt, and so is the end of its run. No object is ever rewritten: the
+ * highest name is the mark, and no write, however late, can lower it, nor open again what has ended. Slots are compared with slots
+ * only; no host's clock takes part.
  */
 import { BucketlockError, epochMs, formatInstant, InvalidError, parseInstantMs } from "@bucketlock/core";
 
 export type Guarantee = "atMostOnce" | "atLeastOnce";
 export type Overlap = "skip" | "queue";
 
-/** One run of a slot. */
+/** One run of a slot: its claim, and once that is written, its end. */
 export interface Run {
+  readonly slotMs: number;
+  /** 1, or more when earlier runners died. */
+  readonly attempt: number;
+  readonly guarantee: Guarantee;
   readonly ticketId: string;
   readonly token: string;
   /** Who ran it: the label of its locks. */
   readonly label: string;
   /** By the clock of the host that ran it: a claim. */
   readonly startedMs: number;
-  readonly endedMs?: number | undefined;
-  /** `running` until its end is written: that may be never. */
-  readonly outcome: "running" | "ok" | "failed";
+  /** Undefined: not ended, as far as is known. */
+  readonly end?: RunEnd | undefined;
+}
+
+export interface RunEnd {
+  readonly endedMs: number;
+  readonly outcome: "ok" | "failed";
   readonly error?: string | undefined;
 }
 
-/** What a slot's object says. */
-export interface SlotRecord {
+/** What a listing tells of a slot. */
+export interface Slot {
   readonly slotMs: number;
-  readonly guarantee: Guarantee;
-  /** Runs so far, those left out of `runs` too. */
-  readonly attempts: number;
-  /** The last ones, newest last; never empty. */
-  readonly runs: readonly Run[];
+  /** Claims that are there, lowest first. */
+  readonly attempts: readonly number[];
+  /** Those of them whose end is written. */
+  readonly ended: readonly number[];
 }
 
 /** Rules that a test takes away to see that they are needed. */
@@ -48,15 +56,16 @@ export const ALL_ONCE_RULES: OnceRules = { claimFirst: true, markBySlot: true, f
 
 // A day of the year 9999: what a name can hold.
 const SLOT_MAX_MS = 253_402_300_799_999;
-const SLOT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-/** Runs of one slot that are told apart; more are only counted. */
-const RUNS_MAX = 5;
+const ENTRY = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)\.([1-9]\d{0,8})(\.end)?$/;
 const ERROR_MAX = 500;
 
 /** The lock that runners of a job hold. */
 export const onceLock = (name: string): string => `${name}.once`;
 export const slotPrefix = (name: string): string => `${onceLock(name)}.slot.`;
-export const slotKey = (name: string, slotMs: number): string => `${slotPrefix(name)}${formatInstant(slotMs)}`;
+export const claimKey = (name: string, slotMs: number, attempt: number): string =>
+  `${slotPrefix(name)}${formatInstant(slotMs)}.${attempt}`;
+export const endKey = (name: string, slotMs: number, attempt: number): string =>
+  `${claimKey(name, slotMs, attempt)}.end`;
 
 /** The slot as epoch ms. Throws InvalidError. */
 export function checkSlot(slot: unknown): number {
@@ -67,13 +76,23 @@ export function checkSlot(slot: unknown): number {
 }
 
 /** The slots in a listing, oldest first. Other names are not ours to judge. */
-export function slotsIn(name: string, objectKeys: readonly string[]): number[] {
-  const prefix = slotPrefix(name);
-  return objectKeys
-    .map((key) => key.slice(prefix.length))
-    .filter((rest) => SLOT.test(rest))
-    .map((rest) => parseInstantMs(rest) ?? 0)
-    .sort((a, b) => a - b);
+export function slotsIn(name: string, objectKeys: readonly string[]): Slot[] {
+  const slots = new Map<number, { attempts: number[]; ended: number[] }>();
+  for (const key of objectKeys) {
+    const match = ENTRY.exec(key.slice(slotPrefix(name).length));
+    const slotMs = parseInstantMs(match?.[1]);
+    if (match === null || slotMs === undefined) continue;
+    const slot = slots.get(slotMs) ?? { attempts: [], ended: [] };
+    slots.set(slotMs, slot);
+    const attempt = Number(match[2]);
+    // An end whose claim does not show is an end all the same.
+    if (!slot.attempts.includes(attempt)) slot.attempts.push(attempt);
+    if (match[3] !== undefined) slot.ended.push(attempt);
+  }
+  const rising = (a: number, b: number) => a - b;
+  return [...slots]
+    .map(([slotMs, { attempts, ended }]) => ({ slotMs, attempts: attempts.sort(rising), ended: ended.sort(rising) }))
+    .sort((a, b) => a.slotMs - b.slotMs);
 }
 
 export interface Asked {
@@ -87,8 +106,10 @@ export interface Asked {
 export interface Seen {
   /** The highest slot that was ever claimed; undefined: none. */
   readonly markMs: number | undefined;
-  /** Of the slot asked for. */
-  readonly record: SlotRecord | undefined;
+  /** The slot asked for, if it was claimed. */
+  readonly slot: Slot | undefined;
+  /** Its run that ended, or else the last one; undefined also when it could not be read. */
+  readonly run: Run | undefined;
   /** A run of an earlier slot whose runner still stands. */
   readonly earlier: Run | undefined;
 }
@@ -113,14 +134,13 @@ export type OnceDecision =
 
 /** What to do about a slot. */
 export function decideOnce({ slotMs, guarantee, overlap, holding }: Asked, seen: Seen): OnceDecision {
-  const { record, markMs, earlier } = seen;
-  if (record !== undefined) {
-    const by = record.runs.at(-1);
-    if (by?.outcome !== "running") return { do: "leave", why: "done", by };
+  const { slot, run, markMs, earlier } = seen;
+  if (slot !== undefined) {
+    if (slot.ended.length > 0) return { do: "leave", why: "done", by: run };
     // Both must have asked for it: a slot that was claimed to be run once at most stays that.
-    const mayRepeat = guarantee === "atLeastOnce" && record.guarantee === "atLeastOnce";
-    if (!mayRepeat) return { do: "leave", why: "claimed", by };
-    return holding ? { do: "run", attempt: record.attempts + 1 } : { do: "line" };
+    const mayRepeat = guarantee === "atLeastOnce" && run?.guarantee === "atLeastOnce";
+    if (!mayRepeat) return { do: "leave", why: "claimed", by: run };
+    return holding ? { do: "run", attempt: slot.attempts.at(-1)! + 1 } : { do: "line" };
   }
   if (markMs !== undefined && markMs > slotMs) return { do: "leave", why: "behind", by: undefined };
   if (holding) return { do: "run", attempt: 1 };
@@ -128,24 +148,10 @@ export function decideOnce({ slotMs, guarantee, overlap, holding }: Asked, seen:
   return { do: "line" };
 }
 
-/** The record with a run that begins. */
-export function begun(before: SlotRecord | undefined, slotMs: number, guarantee: Guarantee, run: Run): SlotRecord {
-  const runs = [...(before?.runs ?? []), run].slice(-RUNS_MAX);
-  return { slotMs, guarantee: before?.guarantee ?? guarantee, attempts: (before?.attempts ?? 0) + 1, runs };
-}
-
-/** The record with its last run ended. `error`: what was thrown; undefined: it ended well. */
-export function ended(
-  record: SlotRecord,
-  endedMs: number,
-  failure: { readonly error: unknown } | undefined,
-): SlotRecord {
-  const last = record.runs.at(-1)!;
-  const end: Run =
-    failure === undefined
-      ? { ...last, endedMs, outcome: "ok" }
-      : { ...last, endedMs, outcome: "failed", error: describe(failure.error) };
-  return { ...record, runs: [...record.runs.slice(0, -1), end] };
+/** The run with its end. `failure`: what was thrown; undefined: it ended well. */
+export function ended(run: Run, endedMs: number, failure: { readonly error: unknown } | undefined): Run {
+  if (failure === undefined) return { ...run, end: { endedMs, outcome: "ok" } };
+  return { ...run, end: { endedMs, outcome: "failed", error: describe(failure.error) } };
 }
 
 /** For people, in one line that says enough; no stack, which would tell paths. */
@@ -154,18 +160,17 @@ function describe(error: unknown): string {
   return text.length > ERROR_MAX ? `${text.slice(0, ERROR_MAX - 3)}...` : text;
 }
 
-export function encodeSlot({ slotMs, guarantee, attempts, runs }: SlotRecord): string {
-  return `${JSON.stringify({ format: 1, slot: formatInstant(slotMs), guarantee, attempts, runs })}\n`;
+/** The text of a claim, or of an end where there is one. */
+export function encodeRun({ slotMs, ...run }: Run): string {
+  return `${JSON.stringify({ format: 1, slot: formatInstant(slotMs), ...run })}\n`;
 }
 
 /** Throws SLOT_CORRUPT: a person must look. */
-export function decodeSlot(objectKey: string, text: string): SlotRecord {
+export function decodeRun(objectKey: string, text: string): Run {
   try {
-    const { format, slot, guarantee, attempts, runs } = JSON.parse(text) as Record<string, unknown>;
-    const slotMs = typeof slot === "string" ? parseInstantMs(slot) : undefined;
-    const isSound = format === 1 && (guarantee === "atMostOnce" || guarantee === "atLeastOnce");
-    if (isSound && slotMs !== undefined && Number.isSafeInteger(attempts) && isRuns(runs))
-      return { slotMs, guarantee, attempts: attempts as number, runs };
+    const { format, slot, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    const run = { ...rest, slotMs: typeof slot === "string" ? parseInstantMs(slot) : undefined };
+    if (format === 1 && isRun(run)) return run;
   } catch {
     // No JSON: said below.
   }
@@ -176,29 +181,31 @@ export function decodeSlot(objectKey: string, text: string): SlotRecord {
   });
 }
 
-function isRuns(value: unknown): value is readonly Run[] {
-  return Array.isArray(value) && value.length > 0 && value.every(isRun);
-}
-
-function isRun(value: unknown): value is Run {
-  if (typeof value !== "object" || value === null) return false;
-  const { ticketId, token, label, startedMs, endedMs, outcome, error } = value as Record<string, unknown>;
+function isRun(value: object): value is Run {
+  const { slotMs, attempt, guarantee, ticketId, token, label, startedMs, end } = value as Record<string, unknown>;
   return (
+    typeof slotMs === "number" &&
+    Number.isSafeInteger(attempt) &&
+    (guarantee === "atMostOnce" || guarantee === "atLeastOnce") &&
     typeof ticketId === "string" &&
     typeof token === "string" &&
     /^\d{1,19}$/.test(token) &&
     typeof label === "string" &&
     typeof startedMs === "number" &&
-    (endedMs === undefined || typeof endedMs === "number") &&
-    (outcome === "running" || outcome === "ok" || outcome === "failed") &&
-    (error === undefined || typeof error === "string")
+    (end === undefined || isEnd(end))
   );
 }
 
+function isEnd(value: unknown): value is RunEnd {
+  if (typeof value !== "object" || value === null) return false;
+  const { endedMs, outcome, error } = value as Record<string, unknown>;
+  const isOutcome = outcome === "ok" || outcome === "failed";
+  return typeof endedMs === "number" && isOutcome && (error === undefined || typeof error === "string");
+}
+
 /** Slots to forget: the oldest, so that `keep` stay. The highest always stays: it is the mark. */
-export function tooOld(slots: readonly number[], keep: number): number[] {
-  const sorted = [...new Set(slots)].sort((a, b) => a - b);
-  return sorted.slice(0, Math.max(0, sorted.length - Math.max(keep, 1)));
+export function tooOld(slots: readonly Slot[], keep: number): readonly Slot[] {
+  return slots.slice(0, Math.max(0, slots.length - Math.max(keep, 1)));
 }
 
 /** Of the slots that came due, oldest first: the newest, and at most `catchUp` before it. */

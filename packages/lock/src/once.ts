@@ -5,17 +5,18 @@
  */
 import { BucketlockError, type Instant, InvalidError, integer, oneOf, type Store } from "@bucketlock/core";
 import { LockLostError, NotAcquiredError } from "./errors.js";
-import { type FencedGet, fence } from "./fence.js";
+import { fence } from "./fence.js";
 import type { Lease } from "./lease.js";
 import { Lock, type LockContext } from "./lock.js";
 import {
   ALL_ONCE_RULES,
-  begun,
   checkSlot,
+  claimKey,
   decideOnce,
-  decodeSlot,
-  encodeSlot,
+  decodeRun,
+  encodeRun,
   ended,
+  endKey,
   type Guarantee,
   type OnceDecision,
   type OnceRules,
@@ -23,14 +24,13 @@ import {
   onceLock,
   type Run,
   type Seen,
-  type SlotRecord,
-  slotKey,
+  type Slot,
   slotPrefix,
   slotsIn,
   tooOld,
   type Why,
 } from "./once-rule.js";
-import { callOf, listAll, lookPauseMs, readText, removeAll, type Side } from "./side-objects.js";
+import { breathe, callOf, listAll, lookPauseMs, putSurely, readText, removeAll, type Side } from "./side-objects.js";
 import { isStanding } from "./standing.js";
 
 export interface OnceOptions {
@@ -101,6 +101,8 @@ const KEEP = 30;
 const KEEP_MAX = 1000;
 /** Requests at a time when the history is read. */
 const AT_A_TIME = 8;
+/** For a claim; more would be a listing that never shows what is there. */
+const LOOKS_MAX = 4;
 
 /**
  * Runs `fn` for this slot, unless it was run before, here or on any other host. After return with `ran: true`, `fn` has ended, its end
@@ -120,7 +122,7 @@ export async function once<T>(
   return new Job(context, name, checkSlot(slot), options).run(fn);
 }
 
-/** The last runs of a job, newest slot first: one LIST, one GET a slot, one request more for a run without an end. Throws store errors. */
+/** The last runs of a job, newest slot first: one LIST, one GET a run, one request more for a run without an end. Throws store errors. */
 export async function history(context: LockContext, name: string, options: HistoryOptions = {}): Promise<RunInfo[]> {
   const limit = integer("limit", options.limit ?? KEEP, { min: 1, max: KEEP_MAX });
   const lock = new Lock(onceLock(name), context);
@@ -129,40 +131,49 @@ export async function history(context: LockContext, name: string, options: Histo
   try {
     const side = { store: gate.ready ?? (await gate.open(signal)), settings, signal };
     const slots = (await slotsOf(side, name)).slice(-limit).reverse();
-    const runs: RunInfo[] = [];
-    for (let at = 0; at < slots.length; at += AT_A_TIME) {
-      const records = await Promise.all(slots.slice(at, at + AT_A_TIME).map((slotMs) => recordOf(side, name, slotMs)));
-      for (const record of records)
-        if (record !== undefined) runs.push(...(await infosOf(context, side, lock.key, record)));
+    const runs = slots.flatMap((slot) => [...slot.attempts].reverse().map((attempt) => ({ slot, attempt })));
+    const infos: RunInfo[] = [];
+    for (let at = 0; at < runs.length; at += AT_A_TIME) {
+      const some = runs.slice(at, at + AT_A_TIME);
+      const read = await Promise.all(
+        some.map(({ slot, attempt }) => infoOf(context, side, lock.key, name, slot, attempt)),
+      );
+      infos.push(...read.filter((info) => info !== undefined));
     }
-    return runs;
+    return infos;
   } finally {
     done();
   }
 }
 
-async function infosOf(context: LockContext, side: Side, key: string, record: SlotRecord): Promise<RunInfo[]> {
-  const infos: RunInfo[] = [];
-  for (const [index, run] of record.runs.entries()) {
-    const isLast = index === record.runs.length - 1;
-    const isOpen = run.outcome === "running";
-    const runs = isOpen && isLast && (await isStanding(context, side.store, key, run.ticketId, callOf(side)));
-    infos.push({
-      slotMs: record.slotMs,
-      attempt: record.attempts - (record.runs.length - 1 - index),
-      label: run.label,
-      outcome: isOpen && !runs ? "died" : run.outcome,
-      startedMs: run.startedMs,
-      endedMs: run.endedMs,
-      error: run.error,
-      token: BigInt(run.token),
-    });
-  }
-  return infos.reverse();
+async function infoOf(
+  context: LockContext,
+  side: Side,
+  key: string,
+  name: string,
+  slot: Slot,
+  attempt: number,
+): Promise<RunInfo | undefined> {
+  const run = await runOf(side, name, slot, attempt);
+  // Forgotten between the listing and the reading.
+  if (run === undefined) return undefined;
+  const { end, label, startedMs } = run;
+  const isLast = attempt === slot.attempts.at(-1);
+  const runs = end === undefined && isLast && (await isStanding(context, side.store, key, run.ticketId, callOf(side)));
+  return {
+    slotMs: slot.slotMs,
+    attempt,
+    label,
+    outcome: end?.outcome ?? (runs ? "running" : "died"),
+    startedMs,
+    endedMs: end?.endedMs,
+    error: end?.error,
+    token: BigInt(run.token),
+  };
 }
 
 /** Slots that stand in the store, oldest first. */
-export async function slotsOf(side: Side, name: string): Promise<number[]> {
+export async function slotsOf(side: Side, name: string): Promise<Slot[]> {
   const { objects } = await listAll(side, slotPrefix(name));
   return slotsIn(
     name,
@@ -170,10 +181,12 @@ export async function slotsOf(side: Side, name: string): Promise<number[]> {
   );
 }
 
-export async function recordOf(side: Side, name: string, slotMs: number): Promise<SlotRecord | undefined> {
-  const key = slotKey(name, slotMs);
+/** One run: as it ended, where that is known, else as it was claimed. */
+async function runOf(side: Side, name: string, slot: Slot, attempt: number): Promise<Run | undefined> {
+  const keyOf = slot.ended.includes(attempt) ? endKey : claimKey;
+  const key = keyOf(name, slot.slotMs, attempt);
   const text = await readText(side, key);
-  return text === undefined ? undefined : decodeSlot(key, text);
+  return text === undefined ? undefined : decodeRun(key, text);
 }
 
 /** One slot of a job, from the first look to the recorded end. */
@@ -209,7 +222,7 @@ class Job {
     let claim: Claim;
     try {
       side = { store: gate.ready ?? (await gate.open(signal)), settings, signal };
-      const first = await this.#decide(side, false);
+      const first = this.#judge(false, (await this.#look(side)).seen);
       if (first.do === "leave") return this.#left(first.why, first.by);
       const taken = await this.#inLine(side);
       if ("why" in taken) return this.#left(taken.why, taken.by);
@@ -237,10 +250,12 @@ class Job {
 
   // -- Looking -----------------------------------------------------------------------------------------------------------
 
-  async #decide(side: Side, holding: boolean): Promise<OnceDecision> {
+  async #look(side: Side): Promise<{ readonly slots: readonly Slot[]; readonly seen: Seen }> {
     const slots = await slotsOf(side, this.#name);
-    const record = slots.includes(this.#slotMs) ? await recordOf(side, this.#name, this.#slotMs) : undefined;
-    return this.#judge(holding, { markMs: slots.at(-1), record, earlier: undefined });
+    const slot = slots.find(({ slotMs }) => slotMs === this.#slotMs);
+    const attempt = slot?.ended[0] ?? slot?.attempts.at(-1);
+    const run = slot && attempt ? await runOf(side, this.#name, slot, attempt) : undefined;
+    return { slots, seen: { markMs: slots.at(-1)?.slotMs, slot, run, earlier: undefined } };
   }
 
   #judge(holding: boolean, seen: Seen): OnceDecision {
@@ -285,52 +300,66 @@ class Job {
     const sinceMs = clock.monotonicMs();
     for (;;) {
       await clock.sleep(lookPauseMs(side, sinceMs), { signal: side.signal });
-      const record = await recordOf(side, this.#name, this.#slotMs);
-      const earlier = this.#overlap === "skip" && record === undefined ? await this.#earlier(side) : undefined;
-      const decision = this.#judge(false, { markMs: undefined, record, earlier });
+      const { slots, seen } = await this.#look(side);
+      const watchesOthers = this.#overlap === "skip" && seen.slot === undefined;
+      const earlier = watchesOthers ? await this.#earlier(side, slots) : undefined;
+      const decision = this.#judge(false, { ...seen, earlier });
       if (decision.do === "leave") return decision;
     }
   }
 
   /** The run of an earlier slot whose runner still stands. */
-  async #earlier(side: Side): Promise<Run | undefined> {
-    const newest = (await slotsOf(side, this.#name)).filter((slotMs) => slotMs < this.#slotMs).at(-1);
-    const record = newest === undefined ? undefined : await recordOf(side, this.#name, newest);
-    const run = record?.runs.at(-1);
-    if (run === undefined || run.outcome !== "running") return undefined;
+  async #earlier(side: Side, slots: readonly Slot[]): Promise<Run | undefined> {
+    const newest = slots.filter(({ slotMs }) => slotMs < this.#slotMs).at(-1);
+    if (newest === undefined || newest.ended.length > 0) return undefined;
+    const run = await runOf(side, this.#name, newest, newest.attempts.at(-1)!);
+    if (run === undefined) return undefined;
     const stands = await isStanding(this.#context, side.store, this.#lock.key, run.ticketId, callOf(side));
     return stands ? run : undefined;
   }
 
   // -- The claim ---------------------------------------------------------------------------------------------------------
 
-  /**
-   * Looks again, now that nobody else may run it, and writes the claim. It is ours only if the store took it under a condition; or if
-   * it took it and then still shows our ticket, so that whoever holds next reads the slot after it was written.
-   */
+  /** Looks again, now that nobody else may run it, and writes the claim. */
   async #claim(side: Side, lease: Lease): Promise<Claim | Extract<OnceDecision, { do: "leave" }>> {
     const { clock, label } = this.#context.settings;
     const claimedMs = this.#rules.markBySlot ? this.#slotMs : Math.floor(clock.wallMs());
-    const key = slotKey(this.#name, claimedMs);
-    const call = callOf(side);
-    const guard = this.#fence(side.store, lease);
-    const slots = await slotsOf(side, this.#name);
-    // By its own name too, whatever the listing shows: some listings lag.
-    const read = await guard.get(key, call);
-    const before = read.found ? decodeSlot(key, new TextDecoder().decode(read.body)) : undefined;
-    const decision = this.#judge(true, { markMs: slots.at(-1), record: before, earlier: undefined });
-    if (decision.do === "leave") return decision;
-    const token = await lease.token({ signal: side.signal! });
-    const startedMs = Math.floor(clock.wallMs());
-    const run: Run = { ticketId: lease.ticketId, token: String(token), label, startedMs, outcome: "running" };
-    const record = begun(before, this.#slotMs, this.#guarantee, run);
-    const claim = { key, record, slots: [...slots, claimedMs] };
-    if (this.#rules.claimFirst) await this.#write(side, lease, claim, read);
-    return claim;
+    for (let tries = 1; ; tries++) {
+      const { slots, seen } = await this.#look(side);
+      const decision = this.#judge(true, seen);
+      if (decision.do === "leave") return decision;
+      if (decision.do === "line") throw new Error("bug: whoever holds the lock need not stand in line");
+      const { attempt } = decision;
+      const token = await lease.token({ signal: side.signal! });
+      const run: Run = {
+        slotMs: this.#slotMs,
+        attempt,
+        guarantee: seen.run?.guarantee ?? this.#guarantee,
+        ticketId: lease.ticketId,
+        token: String(token),
+        label,
+        startedMs: Math.floor(clock.wallMs()),
+      };
+      const claim = { key: claimKey(this.#name, claimedMs, attempt), claimedMs, run, slots };
+      try {
+        if (this.#rules.claimFirst) await this.#write(side, lease, claim);
+        return claim;
+      } catch (error) {
+        // By its name it is there, though the listing did not show it: somebody's write has only now arrived, or the listing lags.
+        const isThere = error instanceof BucketlockError && error.code === "OBJECT_CHANGED";
+        if (!isThere || tries >= LOOKS_MAX) throw error;
+        await breathe(side);
+      }
+    }
   }
 
-  async #write(side: Side, lease: Lease, { key, record }: Claim, basedOn: FencedGet): Promise<void> {
-    const text = encodeSlot(record);
+  /**
+   * The claim is ours only if the store took it under the condition that there was none; or if it took it and then still shows our
+   * ticket, so that whoever holds the lock next looks for claims after ours was written. Whoever was stopped meanwhile learns here that
+   * its lease is over.
+   */
+  async #write(side: Side, lease: Lease, { key, run }: Claim): Promise<void> {
+    const text = encodeRun(run);
     if (!this.#rules.fenceClaim) {
       await side.store.put(key, text, callOf(side));
       return;
@@ -338,7 +367,7 @@ class Job {
     const { guarded } = await this.#fence(side.store, lease).put(key, text, {
       ...callOf(side),
       contentType: "application/json",
-      basedOn,
+      basedOn: { found: false, token: 0n },
     });
     if (guarded === "conditional") return;
     if (!(await lease.verify({ signal: side.signal! })))
@@ -356,7 +385,7 @@ class Job {
   // -- The run -----------------------------------------------------------------------------------------------------------
 
   async #work<T>(side: Side, lease: Lease, claim: Claim, fn: OnceJob<T>): Promise<OnceResult<T>> {
-    const { attempts: attempt } = claim.record;
+    const { attempt } = claim.run;
     const signal = AbortSignal.any([side.signal!, lease.signal]);
     // Whatever ended the wait: what was done is recorded.
     const after: Side = { store: side.store, settings: side.settings };
@@ -381,15 +410,16 @@ class Job {
     return { ran: true, value, slotMs: this.#slotMs, attempt };
   }
 
-  /** The end of the run into the store, old slots out of it, the lock back. Throws when the end was not written. */
+  /** The end of the run into the store, old slots out of it, the lock back. Throws when the end was not written, or the lease was lost. */
   async #finish(side: Side, lease: Lease, claim: Claim, failure: { error: unknown } | undefined): Promise<void> {
+    const { key, claimedMs, run } = claim;
     try {
-      if (failure !== undefined && !this.#rules.keepOnFailure) return await removeAll(side, [claim.key]);
-      const record = ended(claim.record, Math.floor(side.settings.clock.wallMs()), failure);
-      await this.#fence(side.store, lease).put(claim.key, encodeSlot(record), {
-        ...callOf(side),
-        contentType: "application/json",
-      });
+      if (failure !== undefined && !this.#rules.keepOnFailure) return await removeAll(side, [key]);
+      // Who lost its lease was told to stop in the middle: that is no end.
+      lease.throwIfLost();
+      const text = encodeRun(ended(run, Math.floor(side.settings.clock.wallMs()), failure));
+      await putSurely(side, endKey(this.#name, claimedMs, run.attempt), text);
+      lease.throwIfLost();
       // What is not removed now is with the next run.
       await this.#forget(side, claim).catch(() => {});
     } finally {
@@ -398,25 +428,36 @@ class Job {
     }
   }
 
-  async #forget(side: Side, { slots }: Claim): Promise<void> {
-    const old: number[] = [];
-    for (const slotMs of tooOld(slots, this.#keep)) {
-      // Somebody must still run it.
-      const record = this.#guarantee === "atLeastOnce" ? await recordOf(side, this.#name, slotMs) : undefined;
-      if (record?.guarantee !== "atLeastOnce" || record.runs.at(-1)?.outcome !== "running") old.push(slotMs);
+  async #forget(side: Side, { slots, claimedMs }: Claim): Promise<void> {
+    const ours: Slot = { slotMs: claimedMs, attempts: [], ended: [] };
+    const all = [...slots.filter(({ slotMs }) => slotMs !== claimedMs), ours].sort((a, b) => a.slotMs - b.slotMs);
+    const claims: string[] = [];
+    const ends: string[] = [];
+    for (const slot of tooOld(all, this.#keep)) {
+      if (await this.#isOwed(side, slot)) continue;
+      for (const attempt of slot.attempts) claims.push(claimKey(this.#name, slot.slotMs, attempt));
+      for (const attempt of slot.ended) ends.push(endKey(this.#name, slot.slotMs, attempt));
     }
-    await removeAll(
-      side,
-      old.map((slotMs) => slotKey(this.#name, slotMs)),
-    );
+    // Ends last: a claim without its end would be run again.
+    await removeAll(side, claims);
+    await removeAll(side, ends);
+  }
+
+  /** Somebody must still run it. */
+  async #isOwed(side: Side, slot: Slot): Promise<boolean> {
+    if (slot.ended.length > 0 || slot.attempts.length === 0) return false;
+    const run = await runOf(side, this.#name, slot, slot.attempts.at(-1)!);
+    return run?.guarantee === "atLeastOnce";
   }
 }
 
 interface Claim {
   readonly key: string;
-  readonly record: SlotRecord;
-  /** That stand in the store, ours too. */
-  readonly slots: readonly number[];
+  /** The slot, as its objects are named. */
+  readonly claimedMs: number;
+  readonly run: Run;
+  /** That stood in the store before. */
+  readonly slots: readonly Slot[];
 }
 
 function attach(error: unknown, recordError: unknown): void {

@@ -7,8 +7,12 @@ import assert from "node:assert/strict";
 import { type Clock, type Store, systemClock } from "@bucketlock/core";
 import type { ConformanceRunner } from "@bucketlock/core/testing";
 import type { LocksOptions } from "../settings.js";
+import { electionTests } from "./conformance/election.js";
+import { latchTests } from "./conformance/latch.js";
 import { leaseTests } from "./conformance/lease.js";
 import { lineTests } from "./conformance/line.js";
+import { membersTests } from "./conformance/members.js";
+import { onceTests } from "./conformance/once.js";
 import { outsideTests } from "./conformance/outside.js";
 import { revokeTests } from "./conformance/revoke.js";
 import { type LockTopic, Room } from "./conformance/room.js";
@@ -37,6 +41,8 @@ export interface LockConformanceOptions {
   readonly leaseMs?: number | undefined;
   /** For every set of locks of the suite: the protocol, for example. */
   readonly locksOptions?: LocksOptions | undefined;
+  /** The parts to run. Default: all. `latch` and `members` are the same by either protocol. */
+  readonly parts?: readonly LockPart[] | undefined;
   /** What this protocol cannot do, with the reason: those tests are reported as skipped, with it. */
   readonly skip?: Readonly<Partial<Record<LockTopic, string>>> | undefined;
   /** Limit of one test, in ms; given to runners whose `it` takes it as third argument. Default: 60 leases, at least 30 s. */
@@ -49,7 +55,12 @@ const PARTS = {
   outside: outsideTests,
   semaphore: semaphoreTests,
   revoke: revokeTests,
+  election: electionTests,
+  once: onceTests,
+  latch: latchTests,
+  members: membersTests,
 } as const;
+export type LockPart = keyof typeof PARTS;
 
 /** Declares the suite with the runner. */
 export function lockConformance(runner: ConformanceRunner, options: LockConformanceOptions): void {
@@ -80,6 +91,7 @@ export function lockConformance(runner: ConformanceRunner, options: LockConforma
 
   describe(`lock conformance: ${options.name}`, () => {
     for (const [part, tests] of Object.entries(PARTS)) {
+      if (options.parts?.includes(part as LockPart) === false) continue;
       describe(part, () => {
         for (const { title, topic, run } of tests) {
           const reason = topic && skip[topic];

@@ -46,11 +46,11 @@ export class Room {
   }
 
   /** The same behind a switch: while `broken`, no request gets through. */
-  breakable(): { readonly locks: Locks; broken: boolean } {
+  breakable(options: LocksOptions = {}): { readonly locks: Locks; broken: boolean } {
     const state = { broken: false, locks: undefined as unknown as Locks };
     const error = new StoreError("the network is down", { code: "STORE_UNREACHABLE", kind: "unavailable" });
     const store = new FaultyStore(this.#store, { plan: () => (state.broken ? { error } : undefined) });
-    state.locks = this.#on(store, {});
+    state.locks = this.#on(store, options);
     return state;
   }
 
@@ -58,6 +58,14 @@ export class Room {
     const locks = createLocks(store, { leaseMs: this.leaseMs, clock: this.clock, ...this.#options, ...options });
     this.#locks.push(locks);
     return locks;
+  }
+
+  /** What a person may do, and this library never does to the living. */
+  async remove(key: string): Promise<void> {
+    const targets: { key: string; versionId?: string }[] = [];
+    for await (const page of this.#store.listVersions(key))
+      for (const { versionId } of page.versions) targets.push(versionId === undefined ? { key } : { key, versionId });
+    await this.#store.deleteMany(targets);
   }
 
   /** Locks that tell when they stand in line. */

@@ -66,11 +66,28 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+// What JavaScript itself reads is more than is safe: "soon 2099" and a time without a zone are dates to it.
+const INSTANTS = [
+  // RFC 3339; the fraction is optional.
+  /^\d{4}-\d\d-(\d\d)T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)$/,
+  // RFC 9110 5.6.7: as it should be, and the two old forms. UTC and +0000 are seen for GMT.
+  /^(?:[A-Z][a-z]{2}, )?(\d\d?) [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|\+0000)$/,
+  /^[A-Z][a-z]{5,8}, (\d\d)-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT$/,
+  /^[A-Z][a-z]{2} [A-Z][a-z]{2} ([ \d]\d) \d\d:\d\d:\d\d \d{4}$/,
+];
+
 /** HTTP and ISO dates to epoch ms; undefined when it is no date. RFC 9110 5.6.7, S3 `LastModified` (fraction optional). */
 export function parseInstantMs(text: string | null | undefined): number | undefined {
-  if (text === null || text === undefined || text === "") return undefined;
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
+  const trimmed = text?.trim() ?? "";
+  const shape = INSTANTS.findIndex((one) => one.test(trimmed));
+  if (shape < 0) return undefined;
+  const ms = Date.parse(shape === 3 ? `${trimmed} GMT` : trimmed);
+  if (Number.isNaN(ms)) return undefined;
+  const day = Number(INSTANTS[shape]!.exec(trimmed)![1]);
+  if (day <= 28) return ms;
+  // The 31st of February would be a day of March. Within a day of it: the zone may move it over midnight.
+  const isOfMonth = [-1, 0, 1].some((days) => new Date(ms + days * 86_400_000).getUTCDate() === day);
+  return isOfMonth ? ms : undefined;
 }
 
 /** Epoch ms as HTTP writes a date (RFC 9110 5.6.7), the fraction cut off. */

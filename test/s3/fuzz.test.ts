@@ -3,15 +3,19 @@
  * leave the meaning, after which the reading must be what it was; and changes that do not, after which there is a typed fault
  * or a well-formed answer, never another error and never half an answer.
  */
+import { createHash } from "node:crypto";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { retryAfterMs } from "../../packages/core/src/backoff.js";
+import { bodyCheck } from "../../packages/core/src/body-check.js";
 import { parseInstantMs } from "../../packages/core/src/clock.js";
 import { BucketlockError, openS3Session, type S3Session } from "../../packages/core/src/index.js";
+import { contentRange, count } from "../../packages/core/src/object-facts.js";
 import { loadXmlReader } from "../../packages/core/src/s3-exchange.js";
 import { parseSections } from "../../packages/core/src/shared-config.js";
 import { XmlFault } from "../../packages/core/src/xml.js";
+import { ALGORITHMS, checksum } from "../emulators/s3/checksums.js";
 import { S3Emulator } from "../emulators/s3/emulator.js";
 
 const RUNS = Number(process.env.BUCKETLOCK_FUZZ ?? 1_000);
@@ -486,6 +490,64 @@ it("Retry-After is a time to wait or nothing", () => {
     ),
     options,
   );
+});
+
+describe("a body and what its answer says of it", () => {
+  it("has the checksum that is named, in whatever pieces it comes, and not with one bit wrong", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...ALGORITHMS, "md5" as const),
+        fc.uint8Array({ maxLength: 200 }),
+        fc.array(fc.nat(200), { maxLength: 4 }),
+        fc.nat(10_000),
+        (name, data, cuts, flip) => {
+          const body = Buffer.from(data);
+          const said =
+            name === "md5"
+              ? { etag: `"${createHash("md5").update(body).digest("hex")}"` }
+              : { [`x-amz-checksum-${name}`]: checksum(name, body) };
+          const differs = (bytes: Buffer) => {
+            const check = bodyCheck((header) => (said as Record<string, string>)[header], "bucket")!;
+            let from = 0;
+            for (const cut of [...cuts, bytes.length].sort((a, b) => a - b)) {
+              check.update(bytes.subarray(from, cut));
+              from = cut;
+            }
+            return check.differs()?.toLowerCase();
+          };
+          expect(differs(body)).toBeUndefined();
+          if (body.length === 0) return;
+          body[flip % body.length]! ^= 1 << (flip % 8);
+          expect(differs(body)).toBe(name);
+        },
+      ),
+      options,
+    );
+  });
+
+  it("is where Content-Range says, or nowhere", () => {
+    const number = fc.oneof(fc.nat(20), fc.integer({ min: 0, max: 2 ** 45 }));
+    fc.assert(
+      fc.property(number, number, fc.option(number, { nil: undefined }), damage, (start, end, total, what) => {
+        const text = `bytes ${start}-${end}/${total ?? "*"}`;
+        const isSound = start <= end && (total === undefined || end < total);
+        expect(contentRange(text)).toEqual(isSound ? { start, end, total } : undefined);
+        const read = contentRange(damaged(Buffer.from(text), what).toString("latin1"));
+        if (read === undefined) return;
+        expect(read.start <= read.end && read.end < (read.total ?? Number.POSITIVE_INFINITY)).toBe(true);
+      }),
+      options,
+    );
+  });
+
+  it("is as long as Content-Length says, or of no length", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.nat().map(String), fc.string({ maxLength: 6 })), (text) => {
+        expect(count(text)).toBe(/^\d+$/.test(text) ? Number(text) : undefined);
+      }),
+      options,
+    );
+  });
 });
 
 describe("shared configuration", () => {

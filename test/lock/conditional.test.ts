@@ -1,5 +1,5 @@
 /** The conditional protocol through the public calls: what it costs, whom it serves, what it survives. On a memory store and a manual clock. */
-import { createMemoryStore, type Store } from "@bucketlock/core";
+import { createMemoryStore, type Store, StoreError } from "@bucketlock/core";
 import { FaultyStore, ManualClock, RecordingStore, SeededRandom, type StoreCall } from "@bucketlock/core/testing";
 import { createLocks, type LockEvent, type LocksOptions } from "@bucketlock/lock";
 import { describe, expect, test } from "vitest";
@@ -37,11 +37,11 @@ async function keysOf(store: Store): Promise<string[]> {
 }
 
 describe("requests", () => {
-  test("the first acquire ever looks, creates and looks again; then 2 cold, 1 warm, 1 for the release", async () => {
+  test("the first acquire ever looks, creates and looks again, at the markers last; then 2 cold, 1 warm, 1 for the release", async () => {
     const { open } = setUp();
     const a = open();
     const first = await a.lock.acquire();
-    expect(a.store.verbs).toEqual(["get", "list", "put", "list"]);
+    expect(a.store.verbs).toEqual(["get", "list", "put", "list", "list"]);
     a.store.clear();
     await first.release();
     expect(a.store.verbs).toEqual(["put"]);
@@ -217,6 +217,54 @@ describe("unknown outcomes", () => {
     },
   );
 
+  test("where no write is ever answered nor lands, the acquire ends when its time is over, with pauses and by name", async () => {
+    const { open, clock } = setUp({}, (call) => (call.verb === "put" ? { lost: "request" } : undefined));
+    const { lock, store } = open();
+    const failed = lock.acquire({ waitMs: 5_000 });
+    failed.catch(() => {});
+    await clock.advance(20_000);
+    await expect(failed).rejects.toMatchObject({ code: "WRITE_UNKNOWN", kind: "unknown" });
+    // A write and a look at what became of it, then a pause of half a second or more.
+    expect(store.count("put")).toBeLessThan(20);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a write that fails by an exception after it landed is read back, never sent again as it was", async () => {
+    let fails = true;
+    const { memory, clock, record } = setUp();
+    const store = new RecordingStore(
+      new Proxy(memory, {
+        get(target, name) {
+          const value = Reflect.get(target, name, target) as unknown;
+          if (typeof value !== "function") return value;
+          if (name !== "put" || !fails) return value.bind(target);
+          return async (...call: Parameters<Store["put"]>) => {
+            fails = false;
+            await target.put(...call);
+            throw new StoreError("the answer was cut", { code: "STORE_UNREACHABLE", kind: "unavailable" });
+          };
+        },
+      }),
+    );
+    const locks = createLocks(store, { protocol: "conditional", clock, random: new SeededRandom(1) });
+    const lease = await clock.settle(locks.lock("k").acquire());
+    expect(store.verbs).toEqual(["get", "list", "put", "get", "list", "list"]);
+    expect(await record()).toMatchObject({ holders: [{ id: lease.ticketId, token: "1" }], queue: [] });
+    await lease.release();
+  });
+
+  test("a release that reaches nobody ends within the limit of one request", async () => {
+    let isDown = false;
+    const { open, clock } = setUp({ requestTimeoutMs: 2_000 }, () =>
+      isDown ? { arriveMs: 60_000, lost: "answer" } : undefined,
+    );
+    const lease = await open().lock.acquire();
+    isDown = true;
+    const beganMs = clock.monotonicMs();
+    await expect(clock.settle(lease.release())).rejects.toMatchObject({ code: "RELEASE_FAILED" });
+    expect(clock.monotonicMs() - beganMs).toBeLessThanOrEqual(2_001);
+  });
+
   test("a creation that lands late does not bring back a ticket that left", async () => {
     let first = true;
     const { open, clock, record } = setUp({}, (call) => {
@@ -232,6 +280,45 @@ describe("unknown outcomes", () => {
     await expect(clock.settle(failed)).rejects.toBe("mine");
     await clock.advance(30_000);
     expect(await record()).toMatchObject({ holders: [], queue: [] });
+  });
+});
+
+describe("on a bucket that keeps versions", () => {
+  test("each process removes what it replaced; a try and a waiter that gives up too", async () => {
+    const clock = new ManualClock();
+    const memory = createMemoryStore({ clock, versions: true });
+    let seed = 1;
+    const open = () => {
+      const store = new RecordingStore(memory);
+      const random = new SeededRandom(seed++);
+      return { store, lock: createLocks(store, { protocol: "conditional", clock, random, leaseMs: 3000 }).lock("k") };
+    };
+    const versions = async () => {
+      let count = 0;
+      for await (const page of memory.listVersions("")) count += page.versions.length;
+      return count;
+    };
+    const a = open();
+    const lease = await clock.settle(a.lock.acquire());
+    await clock.advance(10_000);
+    // The record, and the write that created it or renewed it last.
+    expect(await versions()).toBeLessThanOrEqual(2);
+    const b = open();
+    const late = clock.settle(b.lock.acquire({ waitMs: 200 }));
+    await expect(late).rejects.toMatchObject({ code: "NOT_ACQUIRED" });
+    await clock.settle(lease.release());
+    for (let round = 0; round < 5; round++) {
+      const next = await clock.settle((round % 2 === 0 ? a : b).lock.acquire());
+      await clock.settle(next.release());
+    }
+    expect(await versions()).toBe(1);
+  });
+
+  test("a store that keeps none is asked nothing more", async () => {
+    const { open } = setUp();
+    const { lock, store } = open();
+    await (await lock.acquire()).release();
+    expect(store.count("deleteMany")).toBe(0);
   });
 });
 

@@ -171,17 +171,24 @@ describe("tokens and a change of protocols", () => {
     expectRising([theirs!, await lease.token()]);
   });
 
-  test("back again is only possible after forget, which is said to begin the tokens anew", async () => {
-    const { process } = setUp();
+  test.each([
+    [true, 2n],
+    [false, 1n],
+  ])("back again is only possible after forget (keepToken: %s): the next token is %d", async (keepToken, next) => {
+    const { memory, process } = setUp({ versions: true });
     const conditional = process("conditional");
     const lease = await clock.settle(conditional.lock.acquire());
     await clock.settle(lease.release());
     await expect(clock.settle(process("two-object").lock.acquire())).rejects.toMatchObject({
       code: "PROTOCOL_MISMATCH",
     });
-    expect(await clock.settle(conditional.lock.forget())).toBe(true);
+    expect(await clock.settle(conditional.lock.forget({ keepToken }))).toBe(true);
+    expect(await clock.settle(conditional.lock.forget())).toBe(false);
+    const kept: string[] = [];
+    for await (const page of memory.listVersions("")) kept.push(...page.versions.map(({ key }) => key));
+    expect(kept).toEqual(keepToken ? ["k.lock.token.1"] : []);
     const back = await clock.settle(process("two-object").lock.acquire());
-    expect(await clock.settle(back.token())).toBe(1n);
+    expect(await clock.settle(back.token())).toBe(next);
   });
 });
 

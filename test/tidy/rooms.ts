@@ -145,6 +145,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "conditional/gate",
       "conditional/record-hands",
       "conditional/record-ticket",
+      "conditional/record-versions",
       "finalizer",
       "held-ticket",
       "holding",

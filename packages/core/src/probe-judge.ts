@@ -184,7 +184,10 @@ function notes(seen: Observations, listStepMs: number | undefined): Finding[] {
   if (seen.conditionalDelete === "ignored")
     note("DELETE_CONDITION_IGNORED", "DELETE ignores If-Match and deletes: never rely on a conditional DELETE here");
   if (seen.versions === "kept")
-    note("VERSIONS_KEPT", "the bucket keeps versions: every renewal makes one, and locks remove them by their ids");
+    note(
+      "VERSIONS_KEPT",
+      "the bucket keeps versions: every write of a lock makes one, and locks of either protocol remove them by their ids",
+    );
   if (seen.rights.listVersions === "denied")
     note("VERSIONS_UNSEEN", "versions cannot be listed: on a bucket that keeps them, some would stay behind");
   if (seen.multiDelete === "one by one")

@@ -148,9 +148,7 @@ export class Holding {
     await keeper.stop();
     if (keeper.lostError !== undefined) return this.tellLoss();
     try {
-      const call = { timeoutMs: this.#context.settings.requestTimeoutMs };
-      // Deleting twice is harmless, and others would wait out a whole lease for want of a second try.
-      await ticket.delete(call).catch(() => ticket.delete(call));
+      await this.#delete();
     } catch (error) {
       this.tell({ type: "releaseFailed", error });
       throw new BucketlockError(
@@ -166,6 +164,20 @@ export class Holding {
       this.#settled();
     }
     this.tell({ type: "released" });
+  }
+
+  /** Within `requestTimeoutMs`, however often it is tried. */
+  async #delete(): Promise<void> {
+    const { clock, requestTimeoutMs } = this.#context.settings;
+    const untilMs = clock.monotonicMs() + requestTimeoutMs;
+    try {
+      await this.ticket.delete({ timeoutMs: requestTimeoutMs });
+    } catch (error) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs < 1) throw error;
+      // Deleting twice is harmless, and others would wait out a whole lease for want of a second try.
+      await this.ticket.delete({ timeoutMs: leftMs });
+    }
   }
 
   /** That lease was abandoned. The others by this ticket go on until they are over; then it is left as it is. */

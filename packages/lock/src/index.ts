@@ -28,7 +28,7 @@ export { FencedError } from "./fence-rule.js";
 export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
 export type { ArriveOptions, Latch, LatchWaitOptions } from "./latch.js";
 export type { Lease } from "./lease.js";
-export type { AcquireOptions, Lock } from "./lock.js";
+export type { AcquireOptions, ForgetOptions, Lock } from "./lock.js";
 export { createLocks, type Locks } from "./locks.js";
 export type { Card, Member } from "./member-rule.js";
 export type { JoinOptions, Members, MembersChange, Membership, MembersOptions } from "./members.js";

@@ -23,6 +23,12 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ForgetOptions {
+  /** Default true. False: the highest token goes too, for a name that is never to be used again. */
+  readonly keepToken?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What a lock needs of the locks it belongs to. */
 export interface LockContext extends AttemptContext {
   /** Registers an acquire under way: answers the signal that also ends it when the locks close, and what to call at its end. */
@@ -140,14 +146,18 @@ export class Lock {
   }
 
   /**
-   * Deletes what the conditional protocol keeps of a lock that nobody uses any more: its record, and with it the highest token.
-   * Answers false when there was none. Throws LOCK_IN_USE while somebody holds or waits.
+   * Deletes what the conditional protocol keeps of a lock that nobody uses any more: its record. Its highest token stays as a small
+   * object, so that tokens never go back, whoever uses the name again, by either protocol. `keepToken: false`: that goes too, and tokens
+   * begin anew. Answers false when there was nothing. Throws LOCK_IN_USE while somebody holds or waits. Only while nobody acquires: who
+   * comes in between may lose its lease.
    */
-  async forget(options: { signal?: AbortSignal } = {}): Promise<boolean> {
+  async forget(options: ForgetOptions = {}): Promise<boolean> {
     const { settings, gate } = this.#context;
     if (!this.#isConditional)
       throw new InvalidError("protocol", "must be conditional to forget a record", settings.protocol);
-    return forgetRecord(this.#hands(await gate.open(options.signal)), {
+    const keepToken = options.keepToken ?? true;
+    if (typeof keepToken !== "boolean") throw new InvalidError("keepToken", "must be true or false", keepToken);
+    return forgetRecord(this.#hands(await gate.open(options.signal)), keepToken, {
       signal: options.signal,
       timeoutMs: settings.requestTimeoutMs,
     });

@@ -10,7 +10,7 @@ import { SteadyClock } from "../steady.js";
 import { type Attempt, drawUlid, type Lost, type Won } from "../two-object/driver.js";
 import { type Mode, mismatch, ticketId } from "../two-object/ticket.js";
 import { ALL_RULES, type Line, type Rules, resume, start } from "./machine.js";
-import { entryOf, standing } from "./record.js";
+import { entryOf, recordKey, standing } from "./record.js";
 import { drive, type Hands, type RecordMemory } from "./record-hands.js";
 import { RecordTicket } from "./record-ticket.js";
 
@@ -63,6 +63,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
   const withdrew = (why: string) => {
     if (cameIn === id && id !== "") attempt.emit(id, { type: "withdrew", why });
   };
+  const sweep = () => memory.versions.sweep(store, recordKey(key), { timeoutMs: settings.requestTimeoutMs });
   const verdict = await drive(hands, {
     line,
     first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
@@ -91,7 +92,8 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       told = state.id;
       attempt.emit(id, { type: "waiting", for: state.stored?.record.holders.map((one) => one.id) ?? [] });
     },
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
+    await sweep();
     withdrew("the caller gave up, or the store failed");
     throw error;
   });
@@ -104,6 +106,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       return { ticket, keeper, waitedMs: clock.monotonicMs() - startedMs, requests };
     }
     case "contended":
+      await sweep();
       withdrew("the wait is over");
       return verdict;
     case "disagreed": {

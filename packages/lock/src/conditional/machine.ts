@@ -38,8 +38,8 @@ export type Request =
   | { readonly do: "read"; readonly etag: string | undefined }
   /** PUT under If-Match, or If-None-Match: * without `etag`. Sent once. `blind`: without a condition; only with a rule removed. */
   | { readonly do: "write"; readonly content: Content; readonly etag: string | undefined; readonly blind?: true }
-  /** Are there objects of another protocol under the prefix? */
-  | { readonly do: "scan" }
+  /** Are there objects of another protocol under the prefix? `isLast`: before anybody holds by the record. */
+  | { readonly do: "scan"; readonly isLast: boolean }
   | { readonly do: "sleep"; readonly ms: number }
   | { readonly do: "verdict"; readonly verdict: Verdict };
 
@@ -271,7 +271,7 @@ function afterRead(line: Line, state: State, answer: Extract<Answer, { of: "read
     if (isRenewal(state)) return over(next, { is: "gone" });
     if (state.purpose === "ask") return over(next, { is: "asked", ids: [] });
     if (state.joined) return again(next);
-    return { state: { ...next, phase: "scan" }, request: { do: "scan" } };
+    return { state: { ...next, phase: "scan" }, request: { do: "scan", isLast: false } };
   }
   const mine = state.unclear.find((one) => one.writeId === found.record.writeId);
   const seen: State = {
@@ -299,7 +299,7 @@ function decide(line: Line, state: State, facts: Facts): Step {
   if (state.purpose === "ask") return askHolders(state);
   const { record } = state.stored!;
   if (!record.confirmed && !state.scanned && line.rules.confirmByList)
-    return { state: { ...state, phase: "scan" }, request: { do: "scan" } };
+    return { state: { ...state, phase: "scan" }, request: { do: "scan", isLast: true } };
 
   const dead = deadOnes(line, state, facts);
   const content: Content = { ...leave(raise(record, state.marker), dead), confirmed: true };
@@ -396,7 +396,7 @@ function afterWrite(line: Line, state: State, answer: Extract<Answer, { of: "wri
 function rescan(state: State, sentAtMs: number): Step {
   return {
     state: { ...state, phase: "rescan", unclear: [{ writeId: state.stored!.record.writeId, sentAtMs, etag: "" }] },
-    request: { do: "scan" },
+    request: { do: "scan", isLast: true },
   };
 }
 

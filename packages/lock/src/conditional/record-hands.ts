@@ -5,7 +5,7 @@
 import { BucketlockError, type CallOptions, type PutAnswer, type Store } from "@bucketlock/core";
 import type { Settings } from "../settings.js";
 import type { Trouble } from "../two-object/driver.js";
-import { prefixOf } from "../two-object/ticket.js";
+import { markerOf, prefixOf } from "../two-object/ticket.js";
 import {
   type Answer,
   type Facts,
@@ -19,6 +19,7 @@ import {
   type Verdict,
 } from "./machine.js";
 import { type Content, decode, encode, recordKey } from "./record.js";
+import { RecordVersions } from "./record-versions.js";
 
 // A way out that cannot be reached must not hold up the program; what stays behind dies with its lease.
 const CLEANUP_MS = 5_000;
@@ -27,6 +28,7 @@ const REMEMBERED_MAX = 1_000;
 /** What one set of locks knows of its records and of the store's clock. */
 export class RecordMemory {
   readonly #records = new Map<string, Stored>();
+  readonly versions = new RecordVersions();
   serverTimeMs: number | undefined;
 
   get(key: string): Stored | undefined {
@@ -60,6 +62,8 @@ export interface Drive {
   readonly steadyMs: () => number;
   /** Limit for one request, in ms. */
   readonly timeoutMs: number;
+  /** Limit for all of it, on the monotonic clock: no request outlasts it. Default: none. */
+  readonly untilMs?: number | undefined;
   /** Draws the id of a new ticket. */
   readonly draw?: (() => string) | undefined;
   readonly onWait?: ((state: State) => void) | undefined;
@@ -108,6 +112,7 @@ async function wayOut(hands: Hands, given: Drive, state: State): Promise<void> {
     first: { ...first, state: { ...first.state, purpose: "leave" } },
     signal: undefined,
     patienceUntilMs: nowMs + CLEANUP_MS,
+    untilMs: nowMs + CLEANUP_MS,
   };
   await drive(hands, inner).catch(() => {});
 }
@@ -150,8 +155,9 @@ async function pause(hands: Hands, given: Drive): Promise<void> {
 
 async function perform(hands: Hands, given: Drive, request: Exclude<Request, { do: "verdict" }>): Promise<Answer> {
   const { settings } = hands;
-  const call: CallOptions = { signal: given.signal, timeoutMs: given.timeoutMs };
   const sentAtMs = settings.clock.monotonicMs();
+  const leftMs = given.untilMs === undefined ? given.timeoutMs : Math.max(1, given.untilMs - sentAtMs);
+  const call: CallOptions = { signal: given.signal, timeoutMs: Math.min(given.timeoutMs, leftMs) };
   if (request.do !== "sleep" && request.do !== "draw") given.onRequest?.();
   switch (request.do) {
     case "draw":
@@ -161,7 +167,7 @@ async function perform(hands: Hands, given: Drive, request: Exclude<Request, { d
     case "write":
       return write(hands, request, call, given.steadyMs());
     case "scan":
-      return scan(hands, call);
+      return scan(hands, request.isLast, call);
     case "sleep":
       await settings.clock.sleep(request.ms * (0.5 + settings.random.float() / 2), { signal: given.signal });
       return { of: "sleep" };
@@ -182,6 +188,7 @@ async function read(hands: Hands, etag: string | undefined, call: CallOptions, s
   if (!answer.found) return { ...base, found: "absent" };
   if (answer.unchanged === true) return { ...base, found: "same" };
   if (answer.etag === undefined) throw noEtag(store, key);
+  memory.versions.saw(recordKey(key), answer.etag, answer.versionId);
   const record = decode(recordKey(key), new TextDecoder().decode(answer.body));
   return { ...base, found: { record, etag: answer.etag, lastModifiedMs: answer.lastModifiedMs } };
 }
@@ -211,22 +218,32 @@ async function write(
   }
   memory.serverTimeMs = put.serverTimeMs ?? memory.serverTimeMs;
   const base = { of: "write" as const, outcome: put.outcome, writeId, sentAtMs, serverTimeMs: put.serverTimeMs };
-  return put.outcome === "stored" ? { ...base, etag: put.etag, lastModifiedMs: put.lastModifiedMs } : base;
+  if (put.outcome !== "stored") return base;
+  if (put.etag !== undefined && request.blind !== true)
+    memory.versions.replaced(recordKey(key), request.etag, { etag: put.etag, versionId: put.versionId });
+  return { ...base, etag: put.etag, lastModifiedMs: put.lastModifiedMs };
 }
 
-/** Objects of the other protocol, and its fencing markers: tokens must not go back when a lock changes protocols. */
-async function scan(hands: Hands, call: CallOptions): Promise<Answer> {
+/**
+ * Objects of the other protocol, and its fencing markers: tokens must not go back when a lock changes protocols. A LIST is no snapshot: it
+ * may read the markers before a holder of the other protocol writes its own, and the tickets when that holder has left. So the last
+ * look before anybody holds reads the markers once more, after the tickets.
+ */
+async function scan(hands: Hands, isLast: boolean, call: CallOptions): Promise<Answer> {
   const { store, key } = hands;
   let stranger: string | undefined;
   let marker = 0n;
-  for await (const page of store.list(prefixOf(key), call)) {
-    for (const object of page.objects) {
-      const rest = object.key.slice(prefixOf(key).length);
-      const token = /^token\.([1-9]\d{0,18})$/.exec(rest);
-      if (token !== null) marker = BigInt(token[1]!) > marker ? BigInt(token[1]!) : marker;
-      else if (rest !== "record") stranger ??= object.key;
+  const list = async (prefix: string) => {
+    for await (const page of store.list(prefix, call)) {
+      for (const object of page.objects) {
+        const token = markerOf(key, object.key) ?? 0n;
+        if (token > marker) marker = token;
+        else if (token === 0n && object.key !== recordKey(key)) stranger ??= object.key;
+      }
     }
-  }
+  };
+  await list(prefixOf(key));
+  if (isLast && stranger === undefined) await list(`${prefixOf(key)}token.`);
   return { of: "scan", stranger, marker };
 }
 

@@ -8,7 +8,7 @@ import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
 import { Revocation } from "../revocation.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
 import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
-import { entryOf, standing } from "./record.js";
+import { entryOf, recordKey, standing } from "./record.js";
 import { drive, type Hands, readRecord } from "./record-hands.js";
 
 export class RecordTicket implements HeldTicket {
@@ -78,6 +78,7 @@ export class RecordTicket implements HeldTicket {
       line: this.#line,
       first: startRenewal(this.#line, this.id, facts, memory.get(this.key), "draw"),
       patienceUntilMs: nowMs + timeoutMs,
+      untilMs: nowMs + timeoutMs,
       steadyMs: () => settings.clock.monotonicMs(),
       timeoutMs,
     });
@@ -107,11 +108,17 @@ export class RecordTicket implements HeldTicket {
     throw new Error(`bug: a renewal ended with '${verdict.is}'`);
   }
 
+  /** On a bucket that keeps versions: those that writes of this process replaced. */
+  async #sweep(options: CallOptions): Promise<void> {
+    await this.#hands.memory.versions.sweep(this.#hands.store, recordKey(this.key), options);
+  }
+
   /** The renewal has just read or written the record: what it says costs nothing. */
-  async afterRenewal(): Promise<void> {
+  async afterRenewal(options: CallOptions): Promise<void> {
     const stored = this.#hands.memory.get(this.key);
     const request = stored && entryOf(stored.record, this.id)?.request;
     if (request !== undefined) this.revocation.tell(request);
+    await this.#sweep(options);
   }
 
   async isThere(options: CallOptions): Promise<boolean> {
@@ -129,10 +136,12 @@ export class RecordTicket implements HeldTicket {
       first,
       signal: options.signal,
       patienceUntilMs,
+      untilMs: patienceUntilMs,
       steadyMs: () => settings.clock.monotonicMs(),
       timeoutMs,
     });
     if (verdict.is !== "left") throw new Error(`bug: a release ended with '${verdict.is}'`);
+    await this.#sweep({ ...options, timeoutMs });
   }
 
   /** A record is never deleted by a release: tokens must not go back. A dying process leaves its entry to the lease. */

@@ -146,6 +146,8 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
   BucketAlreadyExists: "STORE_BUCKET_EXISTS",
   BucketAlreadyOwnedByYou: "STORE_BUCKET_EXISTS",
   BucketNotEmpty: "STORE_BUCKET_NOT_EMPTY",
+  // A 409 that is no collision: the bucket is not made for it.
+  InvalidBucketState: "STORE_REFUSED",
 };
 
 /** By status, when no known code came with it. */

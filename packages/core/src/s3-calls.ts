@@ -107,6 +107,11 @@ export class S3Calls {
     ];
   }
 
+  /** The server is Ceph RGW, or one like it: see S3SessionOptions. */
+  get bareIfMatch(): boolean {
+    return this.#parts.bareIfMatch;
+  }
+
   /** As this server wants ETags. */
   condition(condition: Condition | undefined): Condition | undefined {
     if (!this.#parts.bareIfMatch || condition === undefined || !("etag" in condition)) return condition;

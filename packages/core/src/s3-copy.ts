@@ -9,7 +9,7 @@ import { InvalidError, StoreError } from "./errors.js";
 import { integer, objectKey, oneOf, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
 import { type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
-import { CANNED_ACLS, type CannedAcl, readCopy } from "./s3-documents.js";
+import { CANNED_ACLS, type CannedAcl, readComplete, readCopy } from "./s3-documents.js";
 import type { InBucket } from "./s3-endpoint.js";
 import type { S3Outcome } from "./s3-exchange.js";
 import type { Answer, Condition } from "./store.js";
@@ -32,7 +32,10 @@ export interface S3Metadata {
 export interface CopyOptions extends S3CallOptions {
   /** Instead of what the source has, all of it. Without it everything is kept. */
   readonly replace?: S3Metadata | undefined;
-  /** On the source: copied only if it has this ETag still, or not this one, or changed after, or not after (epoch ms). */
+  /**
+   * On the source: copied only if it has this ETag still, or not this one, or changed after, or not after (epoch ms). Ceph
+   * RGW ignores them unless the session is opened with `bareIfMatch`.
+   */
   readonly sourceEtag?: string | undefined;
   readonly sourceNotEtag?: string | undefined;
   readonly sourceChangedAfterMs?: number | undefined;
@@ -61,7 +64,7 @@ export type CopyAnswer =
     })
   /** The source is not there. */
   | (Answer & { readonly outcome: "absent" })
-  /** A condition was not met. */
+  /** A condition was not met, or the source changed while it was copied in parts. */
   | (Answer & { readonly outcome: "conflict" })
   /** It may have been copied, or may be later. */
   | (Answer & { readonly outcome: "unknown"; readonly cause: StoreError });
@@ -105,7 +108,7 @@ export class S3Copy {
   async copy(source: S3Source, key: string, options: CopyOptions): Promise<CopyAnswer> {
     objectKey("key", key);
     const from = this.#place(source);
-    const conditions = sourceConditions(options);
+    const conditions = sourceConditions(options, this.#calls.bareIfMatch);
     const limits = partLimits(options);
     if (limits.aboveBytes !== undefined) {
       const facts = await this.#head(from, options);
@@ -164,6 +167,12 @@ export class S3Copy {
     conditions: readonly Pair[],
     options: CopyOptions,
   ): Promise<CopyAnswer> {
+    // Asked here too: not every server looks at conditions of parts.
+    const etag = facts.header("etag");
+    const { sourceEtag, sourceNotEtag } = options;
+    if (etag !== undefined && sourceEtag !== undefined && !isSameEtag(etag, sourceEtag)) return { outcome: "conflict" };
+    if (etag !== undefined && sourceNotEtag !== undefined && isSameEtag(etag, sourceNotEtag))
+      return { outcome: "conflict" };
     const { replace, bucket } = options;
     const headers = [...(replace === undefined ? keptHeaders(facts) : replacing(replace)), ...targetHeaders(options)];
     const { uploadId } = await this.#calls.read(
@@ -180,16 +189,19 @@ export class S3Copy {
     let answer: CopyAnswer;
     try {
       const Part = await this.#copyParts(from, key, facts, conditions, upload, options);
+      // RGW ignores that every part must be of the same object, so it is looked at again.
+      const now = await this.#head(from, options);
+      if (now === undefined || now.header("etag") !== etag) {
+        await abort();
+        return { outcome: "conflict" };
+      }
       const document = await this.#calls.document("CompleteMultipartUpload", { Part });
       const condition = this.#calls.condition(options.condition);
       answer = await settled(
         this.#calls.outcome(
           options,
           { request: "completeMultipartUpload", key, query: [upload], condition, ...document },
-          ({ body }, xml) => ({
-            etag: need(xml.root(body, "CompleteMultipartUploadResult"), "ETag"),
-            lastModifiedMs: undefined,
-          }),
+          ({ body }, xml) => readComplete(xml, body),
         ),
       );
     } catch (error) {
@@ -213,7 +225,8 @@ export class S3Copy {
     const etag = facts.header("etag");
     // Every part must be of the same object: the version, and the ETag in case there are none.
     const pinned: Place = { ...from, versionId: from.versionId ?? facts.header("x-amz-version-id") };
-    const same: Pair[] = etag === undefined || options.sourceEtag ? [] : [["x-amz-copy-source-if-match", etag]];
+    const isPinned = etag === undefined || options.sourceEtag !== undefined;
+    const same = isPinned ? [] : sourceConditions({ sourceEtag: etag }, this.#calls.bareIfMatch);
     const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...conditions, ...same];
     const { partBytes, parallel } = partLimits(options);
     const size = sizeOf(facts);
@@ -268,7 +281,7 @@ export class S3Copy {
 
 /** As a copy answers: what is not there or not as it should be is an answer. */
 async function settled(
-  work: Promise<S3Outcome<{ readonly etag: string; readonly lastModifiedMs: number | undefined }>>,
+  work: Promise<S3Outcome<{ readonly etag: string | undefined; readonly lastModifiedMs: number | undefined }>>,
 ): Promise<CopyAnswer> {
   try {
     const outcome = await work;
@@ -279,10 +292,16 @@ async function settled(
     return { outcome: "stored", ...outcome.value, versionId, serverTimeMs };
   } catch (error) {
     if (isRefusal(error, "NoSuchKey", "NoSuchVersion")) return { outcome: "absent" };
-    // The source's conditions; the target's is known to the exchange.
+    // The source's conditions; the target's is known to the exchange. RGW says 304 where a GET would.
     if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
+    if (error instanceof StoreError && error.details.status === 304) return { outcome: "conflict" };
     throw error;
   }
+}
+
+function isSameEtag(one: string, other: string): boolean {
+  const bare = (etag: string) => etag.replace(/^"(.*)"$/, "$1");
+  return bare(one) === bare(other);
 }
 
 function isRefusal(error: unknown, ...codes: readonly string[]): boolean {
@@ -310,7 +329,8 @@ function sourceHeader({ bucket, key, versionId }: Place): string {
   return `${bucket}/${encodePath(key)}${version}`;
 }
 
-function sourceConditions(options: CopyOptions): Pair[] {
+/** Ceph RGW has its own names for these headers and ignores the ones that all others know. */
+function sourceConditions(options: CopyOptions, isCeph: boolean): Pair[] {
   const { sourceEtag, sourceNotEtag, sourceChangedAfterMs, sourceUnchangedSinceMs } = options;
   const headers: Pair[] = [];
   if (sourceEtag !== undefined) headers.push(["x-amz-copy-source-if-match", text("sourceEtag", sourceEtag)]);
@@ -320,7 +340,8 @@ function sourceConditions(options: CopyOptions): Pair[] {
     headers.push(["x-amz-copy-source-if-modified-since", httpDate("sourceChangedAfterMs", sourceChangedAfterMs)]);
   if (sourceUnchangedSinceMs !== undefined)
     headers.push(["x-amz-copy-source-if-unmodified-since", httpDate("sourceUnchangedSinceMs", sourceUnchangedSinceMs)]);
-  return headers;
+  const own = headers.map(([name, value]): Pair => [name.replace("-copy-source-", "-copy-"), value]);
+  return isCeph ? [...headers, ...own] : headers;
 }
 
 /** RFC 9110 5.6.7. */

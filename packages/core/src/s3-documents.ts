@@ -40,7 +40,7 @@ const PERMISSIONS = ["FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"] a
 export type Permission = (typeof PERMISSIONS)[number];
 
 export type Grantee =
-  /** An account, by its canonical id. */
+  /** An account, by its canonical id; MinIO leaves it empty. */
   | { readonly type: "user"; readonly id: string; readonly displayName?: string | undefined }
   /** Such as `http://acs.amazonaws.com/groups/global/AllUsers`. */
   | { readonly type: "group"; readonly uri: string }
@@ -64,7 +64,7 @@ export function readAccessControl(xml: XmlReader, body: Uint8Array): AccessContr
 export function accessControlTree(acl: AccessControl): Content {
   const { id, displayName } = acl.owner ?? {};
   return {
-    Owner: { ID: plain("owner.id", id), DisplayName: optional("owner.displayName", displayName) },
+    Owner: { ID: identity("owner.id", id), DisplayName: optional("owner.displayName", displayName) },
     AccessControlList: { Grant: grantTrees(acl.grants, PERMISSIONS) },
   };
 }
@@ -83,7 +83,8 @@ function granteeOf(node: XmlNode): Grantee {
   if (uri) return { type: "group", uri };
   const email = text(node, "EmailAddress");
   if (email) return { type: "email", email };
-  return { type: "user", id: need(node, "ID"), displayName: text(node, "DisplayName") || undefined };
+  const displayName = text(node, "DisplayName");
+  return { type: "user", id: text(node, "ID") ?? "", ...(displayName && { displayName }) };
 }
 
 function grantTrees<P extends string>(
@@ -108,7 +109,7 @@ function granteeTree(grantee: Grantee): { readonly [name: string]: XmlTree | und
   const { id, displayName } = grantee as { id?: string; displayName?: string };
   return {
     "@xsi:type": "CanonicalUser",
-    ID: plain("grants.grantee.id", id),
+    ID: identity("grants.grantee.id", id),
     DisplayName: optional("grants.grantee.displayName", displayName),
   };
 }
@@ -229,7 +230,8 @@ export function objectLockTree(lock: Omit<ObjectLock, "enabled">): Content {
 
 /** Retention. Throws XmlFault. */
 export function readRetention(xml: XmlReader, body: Uint8Array): Retention | undefined {
-  const node = xml.root(body, "Retention");
+  // versitygw names it as AWS names the type.
+  const node = xml.root(body, "Retention", "ObjectLockRetention");
   return text(node, "Mode") ? { mode: modeOf(node), untilMs: instant(node, "RetainUntilDate") } : undefined;
 }
 
@@ -269,7 +271,21 @@ export function readCopy(
   root: "CopyObjectResult" | "CopyPartResult",
 ): { etag: string; lastModifiedMs: number | undefined } {
   const node = xml.root(body, root);
-  return { etag: need(node, "ETag"), lastModifiedMs: text(node, "LastModified") ? instant(node) : undefined };
+  return { etag: quoted(need(node, "ETag")), lastModifiedMs: text(node, "LastModified") ? instant(node) : undefined };
+}
+
+/** CompleteMultipartUploadResult. RGW gives an empty ETag. Throws XmlFault. */
+export function readComplete(
+  xml: XmlReader,
+  body: Uint8Array,
+): { etag: string | undefined; lastModifiedMs: undefined } {
+  const etag = need(xml.root(body, "CompleteMultipartUploadResult"), "ETag");
+  return { etag: etag === "" ? undefined : quoted(etag), lastModifiedMs: undefined };
+}
+
+/** As headers and listings give it: RGW leaves the quotes out here. */
+function quoted(etag: string): string {
+  return /^(?:W\/)?".*"$/.test(etag) ? etag : `"${etag}"`;
 }
 
 // -- Options ------------------------------------------------------------------------------------------------------------
@@ -278,6 +294,11 @@ function plain(option: string, value: unknown): string {
   const given = textOption(option, value);
   if (!fitsXml(given)) throw new InvalidError(option, "must be text that XML can carry", given);
   return given;
+}
+
+/** Empty where MinIO had it empty: what was read can be written. */
+function identity(option: string, value: unknown): string | undefined {
+  return value === "" ? "" : optional(option, value);
 }
 
 function optional(option: string, value: unknown): string | undefined {

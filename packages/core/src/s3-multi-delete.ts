@@ -58,7 +58,7 @@ export async function deleteEach(
         serverTimeMs = (await one(target)).serverTimeMs ?? serverTimeMs;
       } catch (error) {
         if (!(error instanceof BucketlockError)) throw error;
-        failed.push({ ...target, code: error.code, message: error.message });
+        failed.push({ ...target, code: String(error.details.storeCode ?? error.code), message: error.message });
       }
     }
   };

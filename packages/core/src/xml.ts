@@ -112,10 +112,11 @@ export class XmlReader {
     const node = this.root(body, "ListBucketResult");
     const page = objectsOf(node);
     const nextToken = text(node, "NextContinuationToken");
-    // Every answer of the first form has a Marker, none of the second has; a server that knows only the first ignores
+    // Answers of the first form have markers, those of the second have none; a server that knows only the first ignores
     // `list-type` and answers so.
     const isSecondForm = nextToken || ["KeyCount", "ContinuationToken"].some((name) => Object.hasOwn(node, name));
-    if (!isSecondForm && Object.hasOwn(node, "Marker")) return { ...page, isFirstForm: true };
+    const isFirstForm = ["Marker", "NextMarker"].some((name) => Object.hasOwn(node, name));
+    if (!isSecondForm && isFirstForm) return { ...page, isFirstForm: true };
     if (!truncated(node)) return page;
     // Without this check the same page would be read for ever, or the rest silently missed.
     if (!nextToken) throw new XmlFault("incomplete", "a truncated listing carries no continuation token");
@@ -191,10 +192,11 @@ export class XmlReader {
     };
   }
 
-  /** The root element, which must have this name. Throws XmlFault. */
-  root(body: Uint8Array, want: string): XmlNode {
+  /** The root element, which must have this name, or the other. Throws XmlFault. */
+  root(body: Uint8Array, want: string, or = want): XmlNode {
     const [name, node] = this.#document(body);
-    if (name !== want) throw new XmlFault("foreign", `the root element is <${name.slice(0, 40)}> instead of <${want}>`);
+    if (name !== want && name !== or)
+      throw new XmlFault("foreign", `the root element is <${name.slice(0, 40)}> instead of <${want}>`);
     return node;
   }
 

@@ -17,7 +17,7 @@ export interface Ground {
 type Experiment = (ground: Ground) => Promise<string>;
 
 /** Until then what is retained cannot be cleared away everywhere. */
-export const RETAINED_MS = 3_000;
+export const RETAINED_MS = 2_000;
 export const late = { ...systemClock, wallMs: () => systemClock.wallMs() - 3_600_000 };
 
 /** In the order of the table. */

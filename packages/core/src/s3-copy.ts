@@ -3,31 +3,26 @@
  * parts, and new metadata by a copy onto itself. No byte of an object passes through here. A copy in parts that fails
  * leaves no part behind, as far as the server can be reached.
  */
-import { checkMetadata } from "./call-checks.js";
 import { formatHttpDate } from "./clock.js";
 import { InvalidError, StoreError } from "./errors.js";
-import { integer, objectKey, oneOf, text } from "./options.js";
+import { extraHeaders, putHeaders } from "./object-options.js";
+import { integer, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
-import { type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
-import { CANNED_ACLS, type CannedAcl, readComplete, readCopy } from "./s3-documents.js";
+import { type Described, type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
+import { readCopy } from "./s3-documents.js";
 import type { InBucket } from "./s3-endpoint.js";
-import type { S3Outcome } from "./s3-exchange.js";
+import type { S3Multipart, S3Part } from "./s3-multipart.js";
+import type { S3PutOptions } from "./s3-objects.js";
 import type { Answer, Condition } from "./store.js";
 import { encodePath, encodeRfc3986, type Pair } from "./uri.js";
-import { need } from "./xml.js";
 
 /** What is copied: a key of the session's bucket, or said in full. */
 export type S3Source = string | (InBucket & { readonly key: string; readonly versionId?: string | undefined });
 
-/** What goes with an object beside its bytes, and is replaced as a whole. */
-export interface S3Metadata {
-  /** Small strings kept with the object, 2 KB in all. Names in lower case, `[a-z0-9-]+`; values printable ASCII. */
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  readonly contentType?: string | undefined;
-  readonly cacheControl?: string | undefined;
-  readonly contentDisposition?: string | undefined;
-  readonly contentEncoding?: string | undefined;
-  readonly contentLanguage?: string | undefined;
+/** What goes with an object beside its bytes. */
+export interface S3Metadata extends Pick<S3PutOptions, "metadata" | "contentType"> {
+  /** Such as `cache-control`, `content-disposition`, `content-encoding`, `content-language`, `expires`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 export interface CopyOptions extends S3CallOptions {
   /** Instead of what the source has, all of it. Without it everything is kept. */
@@ -42,8 +37,8 @@ export interface CopyOptions extends S3CallOptions {
   readonly sourceUnchangedSinceMs?: number | undefined;
   /** On the target, as of a PUT. AWS S3; many servers ignore it. */
   readonly condition?: Condition | undefined;
-  readonly acl?: CannedAcl | undefined;
-  readonly storageClass?: string | undefined;
+  /** More headers of the request, such as `x-amz-acl`, `x-amz-storage-class`, `x-amz-tagging`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * Above this size the copy goes in parts; the size is asked first. Default: one request is tried, and what the server
    * says is too large for it (S3: above 5 GiB) goes in parts.
@@ -67,7 +62,7 @@ export type CopyAnswer =
   /** A condition was not met, or the source changed while it was copied in parts. */
   | (Answer & { readonly outcome: "conflict" })
   /** It may have been copied, or may be later. */
-  | (Answer & { readonly outcome: "unknown"; readonly cause: StoreError });
+  | (Answer & { readonly outcome: "unknown"; readonly cause: unknown });
 
 interface Place {
   readonly bucket: string;
@@ -81,13 +76,14 @@ interface Range {
   readonly to: number;
 }
 
-const PART_BYTES = 512 * 1024 * 1024;
+/** A server copies large objects for minutes. */
+const COPY_MS = 120_000;
 const PARTS_MAX = 10_000;
+const PART_BYTES = 512 * 1024 * 1024;
 const ONE_COPY_MAX_BYTES = 5 * 1024 ** 3;
 const META = "x-amz-meta-";
-/** What one request kept and a copy in parts must say again. */
+/** What one request keeps, and a copy in parts must say again. */
 const KEPT = [
-  "content-type",
   "cache-control",
   "content-disposition",
   "content-encoding",
@@ -98,15 +94,19 @@ const KEPT = [
 
 export class S3Copy {
   readonly #calls: S3Calls;
+  /** Loaded with the first copy that needs it. */
+  readonly #multipart: () => Promise<S3Multipart>;
   readonly #bucket: string | undefined;
 
-  constructor(calls: S3Calls, bucket: string | undefined) {
+  constructor(calls: S3Calls, multipart: () => Promise<S3Multipart>, bucket: string | undefined) {
     this.#calls = calls;
+    this.#multipart = multipart;
     this.#bucket = bucket;
   }
 
-  async copy(source: S3Source, key: string, options: CopyOptions): Promise<CopyAnswer> {
+  async copy(source: S3Source, key: string, given: CopyOptions): Promise<CopyAnswer> {
     objectKey("key", key);
+    const options = { ...given, timeoutMs: given.timeoutMs ?? COPY_MS };
     const from = this.#place(source);
     const conditions = sourceConditions(options, this.#calls.bareIfMatch);
     const limits = partLimits(options);
@@ -127,37 +127,52 @@ export class S3Copy {
   }
 
   /**
-   * New metadata on what is there now: what another wrote meanwhile is never overwritten. What `replace` does not name of
-   * the headers is kept; `metadata`, where given, replaces all of it.
+   * New metadata on what is there now: what another wrote meanwhile is never overwritten. `metadata`, where given, replaces
+   * all of it; what `headers` and `contentType` do not name is kept.
    */
   async update(key: string, changes: S3Metadata, options: UpdateOptions): Promise<CopyAnswer> {
-    replacing(changes);
+    putHeaders(changes);
     const from = this.#place({ key, bucket: options.bucket });
     const facts = await this.#head(from, options);
     if (facts === undefined) return { outcome: "absent" };
-    const kept = (name: string) => facts.header(name);
+    const kept = keptOf(facts);
+    const named = Object.entries(changes.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
     const replace: S3Metadata = {
-      metadata: changes.metadata ?? metadataOf(facts),
-      contentType: changes.contentType ?? kept("content-type"),
-      cacheControl: changes.cacheControl ?? kept("cache-control"),
-      contentDisposition: changes.contentDisposition ?? kept("content-disposition"),
-      contentEncoding: changes.contentEncoding ?? kept("content-encoding"),
-      contentLanguage: changes.contentLanguage ?? kept("content-language"),
+      metadata: changes.metadata ?? kept.metadata,
+      contentType: changes.contentType ?? kept.contentType,
+      headers: { ...kept.headers, ...Object.fromEntries(named) },
     };
-    const storageClass = options.storageClass ?? kept("x-amz-storage-class");
-    return this.copy(from, key, { ...options, replace, storageClass, sourceEtag: kept("etag") });
+    const storageClass = facts.header("x-amz-storage-class");
+    const headers = { ...(storageClass && { "x-amz-storage-class": storageClass }), ...options.headers };
+    return this.copy(from, key, { ...options, headers, replace, sourceEtag: facts.header("etag") });
   }
 
   async #inOne(from: Place, key: string, conditions: readonly Pair[], options: CopyOptions): Promise<CopyAnswer> {
-    const headers: Pair[] = [["x-amz-copy-source", sourceHeader(from)], ...conditions, ...targetHeaders(options)];
-    if (options.replace !== undefined)
-      headers.push(["x-amz-metadata-directive", "REPLACE"], ...replacing(options.replace));
-    const condition = this.#calls.condition(options.condition);
-    return settled(
-      this.#calls.outcome(options, { request: "copyObject", key, headers, condition }, ({ body }, xml) =>
+    const { replace } = options;
+    const headers: Pair[] = [
+      ["x-amz-copy-source", sourceHeader(from)],
+      ...conditions,
+      ...extraHeaders(options.headers),
+    ];
+    if (replace !== undefined) headers.push(["x-amz-metadata-directive", "REPLACE"], ...putHeaders(replace));
+    const ask: Described = {
+      request: "copyObject",
+      key,
+      headers,
+      condition: this.#calls.condition(options.condition),
+    };
+    try {
+      const outcome = await this.#calls.outcome(options, ask, ({ body }, xml) =>
         readCopy(xml, body, "CopyObjectResult"),
-      ),
-    );
+      );
+      const { serverTimeMs } = outcome;
+      if (outcome.outcome === "unknown") return outcome;
+      if (outcome.outcome !== "done") return { outcome: outcome.outcome, serverTimeMs };
+      const versionId = outcome.answer.header("x-amz-version-id");
+      return { outcome: "stored", ...outcome.value, versionId, serverTimeMs };
+    } catch (error) {
+      return asAnswer(error);
+    }
   }
 
   async #inParts(
@@ -169,47 +184,29 @@ export class S3Copy {
   ): Promise<CopyAnswer> {
     // Asked here too: not every server looks at conditions of parts.
     const etag = facts.header("etag");
-    const { sourceEtag, sourceNotEtag } = options;
+    const { sourceEtag, sourceNotEtag, bucket } = options;
     if (etag !== undefined && sourceEtag !== undefined && !isSameEtag(etag, sourceEtag)) return { outcome: "conflict" };
     if (etag !== undefined && sourceNotEtag !== undefined && isSameEtag(etag, sourceNotEtag))
       return { outcome: "conflict" };
-    const { replace, bucket } = options;
-    const headers = [...(replace === undefined ? keptHeaders(facts) : replacing(replace)), ...targetHeaders(options)];
-    const { uploadId } = await this.#calls.read(
-      options,
-      { request: "createMultipartUpload", key, headers },
-      ({ body }, xml) => ({ uploadId: need(xml.root(body, "InitiateMultipartUploadResult"), "UploadId") }),
-    );
-    const upload: Pair = ["uploadId", uploadId];
-    // Unknown is not aborted: it may be complete, and where it is not, the abort might come between.
-    const abort = async () => {
-      // Without the caller's signal, which may be what ended the copy: a part that stays costs money.
-      await this.#calls.call({ bucket }, { request: "abortMultipartUpload", key, query: [upload] }).catch(() => {});
-    };
+    const call = { bucket, signal: options.signal, timeoutMs: options.timeoutMs };
+    const what = options.replace ?? keptOf(facts);
+    const headers = { ...what.headers, ...options.headers };
+    const multipart = await this.#multipart();
+    const { uploadId } = await multipart.create(key, { ...call, ...what, headers });
     let answer: CopyAnswer;
     try {
-      const Part = await this.#copyParts(from, key, facts, conditions, upload, options);
+      const parts = await this.#copyParts(from, key, facts, conditions, uploadId, options);
       // RGW ignores that every part must be of the same object, so it is looked at again.
       const now = await this.#head(from, options);
-      if (now === undefined || now.header("etag") !== etag) {
-        await abort();
-        return { outcome: "conflict" };
-      }
-      const document = await this.#calls.document("CompleteMultipartUpload", { Part });
-      const condition = this.#calls.condition(options.condition);
-      answer = await settled(
-        this.#calls.outcome(
-          options,
-          { request: "completeMultipartUpload", key, query: [upload], condition, ...document },
-          ({ body }, xml) => readComplete(xml, body),
-        ),
-      );
+      if (now === undefined || now.header("etag") !== etag) answer = { outcome: "conflict" };
+      else answer = await multipart.complete(key, uploadId, parts, { ...call, condition: options.condition });
     } catch (error) {
-      await abort();
-      if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
-      throw error;
+      // Without the caller's signal, which may be what ended the copy: a part that stays costs money. The first error wins.
+      await multipart.abort(key, uploadId, { bucket }).catch(() => {});
+      return asAnswer(error);
     }
-    if (answer.outcome === "conflict" || answer.outcome === "absent") await abort();
+    // Unknown is not aborted: it may be complete.
+    if (answer.outcome === "conflict") await multipart.abort(key, uploadId, { bucket });
     return answer;
   }
 
@@ -219,9 +216,9 @@ export class S3Copy {
     key: string,
     facts: HttpAnswer,
     conditions: readonly Pair[],
-    upload: Pair,
+    uploadId: string,
     options: CopyOptions,
-  ): Promise<{ PartNumber: number; ETag: string }[]> {
+  ): Promise<S3Part[]> {
     const etag = facts.header("etag");
     // Every part must be of the same object: the version, and the ETag in case there are none.
     const pinned: Place = { ...from, versionId: from.versionId ?? facts.header("x-amz-version-id") };
@@ -231,13 +228,16 @@ export class S3Copy {
     const { partBytes, parallel } = partLimits(options);
     const size = sizeOf(facts);
     const parts = rangesOf(size, partBytes);
-    const done: { PartNumber: number; ETag: string }[] = [];
+    const done: S3Part[] = [];
     const queue = parts.values();
     let isBroken = false;
     const work = async () => {
       for (const { number, from: first, to } of queue) {
         if (isBroken) return;
-        const query: Pair[] = [["partNumber", String(number)], upload];
+        const query: Pair[] = [
+          ["partNumber", String(number)],
+          ["uploadId", uploadId],
+        ];
         const headers: Pair[] = [...common, ["x-amz-copy-source-range", `bytes=${first}-${to}`]];
         try {
           const part = await this.#calls.read(
@@ -245,7 +245,7 @@ export class S3Copy {
             { request: "uploadPartCopy", key, query, headers },
             ({ body }, xml) => readCopy(xml, body, "CopyPartResult"),
           );
-          done[number - 1] = { PartNumber: number, ETag: part.etag };
+          done[number - 1] = { number, etag: part.etag };
         } catch (error) {
           isBroken = true;
           throw error;
@@ -279,24 +279,13 @@ export class S3Copy {
   }
 }
 
-/** As a copy answers: what is not there or not as it should be is an answer. */
-async function settled(
-  work: Promise<S3Outcome<{ readonly etag: string | undefined; readonly lastModifiedMs: number | undefined }>>,
-): Promise<CopyAnswer> {
-  try {
-    const outcome = await work;
-    const { serverTimeMs } = outcome;
-    if (outcome.outcome === "unknown") return outcome;
-    if (outcome.outcome !== "done") return { outcome: outcome.outcome, serverTimeMs };
-    const versionId = outcome.answer.header("x-amz-version-id");
-    return { outcome: "stored", ...outcome.value, versionId, serverTimeMs };
-  } catch (error) {
-    if (isRefusal(error, "NoSuchKey", "NoSuchVersion")) return { outcome: "absent" };
-    // The source's conditions; the target's is known to the exchange. RGW says 304 where a GET would.
-    if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
-    if (error instanceof StoreError && error.details.status === 304) return { outcome: "conflict" };
-    throw error;
-  }
+/** What is not there, or not as it should be, is an answer. Throws anything else. */
+function asAnswer(error: unknown): CopyAnswer {
+  if (isRefusal(error, "NoSuchKey", "NoSuchVersion")) return { outcome: "absent" };
+  // The source's conditions; the target's is known to the exchange. RGW says 304 where a GET would.
+  if (isRefusal(error, "PreconditionFailed")) return { outcome: "conflict" };
+  if (error instanceof StoreError && error.details.status === 304) return { outcome: "conflict" };
+  throw error;
 }
 
 function isSameEtag(one: string, other: string): boolean {
@@ -351,43 +340,15 @@ function httpDate(option: string, ms: unknown): string {
   return formatHttpDate(ms);
 }
 
-function targetHeaders({ acl, storageClass }: CopyOptions): Pair[] {
-  const headers: Pair[] = [];
-  if (acl !== undefined) headers.push(["x-amz-acl", oneOf("acl", acl, CANNED_ACLS)]);
-  if (storageClass !== undefined) headers.push(["x-amz-storage-class", text("storageClass", storageClass)]);
-  return headers;
-}
-
-/** The headers of new metadata. Throws InvalidError. */
-function replacing(given: S3Metadata): Pair[] {
-  if (typeof given !== "object" || given === null) throw new InvalidError("replace", "must be an object", given);
-  checkMetadata(given.metadata);
-  const headers: Pair[] = [];
-  const plain: readonly (readonly [name: string, option: string, value: unknown])[] = [
-    ["content-type", "contentType", given.contentType],
-    ["cache-control", "cacheControl", given.cacheControl],
-    ["content-disposition", "contentDisposition", given.contentDisposition],
-    ["content-encoding", "contentEncoding", given.contentEncoding],
-    ["content-language", "contentLanguage", given.contentLanguage],
-  ];
-  for (const [name, option, value] of plain) {
-    if (value === undefined) continue;
-    if (typeof value !== "string" || !/^[\x20-\x7e]+$/.test(value))
-      throw new InvalidError(option, "must be printable ASCII, not empty", value);
-    headers.push([name, value]);
-  }
-  for (const [name, value] of Object.entries(given.metadata ?? {})) headers.push([`${META}${name}`, value]);
-  return headers;
-}
-
-function metadataOf(facts: HttpAnswer): Record<string, string> {
-  const names = facts.headerNames.filter((name) => name.startsWith(META));
-  return Object.fromEntries(names.map((name) => [name.slice(META.length), facts.header(name) ?? ""]));
-}
-
-function keptHeaders(facts: HttpAnswer): Pair[] {
-  const names = facts.headerNames.filter((name) => KEPT.includes(name) || name.startsWith(META));
-  return names.map((name) => [name, facts.header(name) ?? ""]);
+function keptOf(facts: HttpAnswer): S3Metadata & { readonly headers: Record<string, string> } {
+  const named = (wanted: (name: string) => boolean) =>
+    facts.headerNames.filter(wanted).map((name) => [name, facts.header(name) ?? ""] as const);
+  const metadata = named((name) => name.startsWith(META)).map(([name, value]) => [name.slice(META.length), value]);
+  return {
+    metadata: Object.fromEntries(metadata),
+    contentType: facts.header("content-type"),
+    headers: Object.fromEntries(named((name) => KEPT.includes(name))),
+  };
 }
 
 function partLimits({ partsAboveBytes, partBytes, parallel }: CopyOptions): {

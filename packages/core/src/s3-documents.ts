@@ -275,12 +275,9 @@ export function readCopy(
 }
 
 /** CompleteMultipartUploadResult. RGW gives an empty ETag. Throws XmlFault. */
-export function readComplete(
-  xml: XmlReader,
-  body: Uint8Array,
-): { etag: string | undefined; lastModifiedMs: undefined } {
+export function readComplete(xml: XmlReader, body: Uint8Array): string | undefined {
   const etag = need(xml.root(body, "CompleteMultipartUploadResult"), "ETag");
-  return { etag: etag === "" ? undefined : quoted(etag), lastModifiedMs: undefined };
+  return etag === "" ? undefined : quoted(etag);
 }
 
 /** As headers and listings give it: RGW leaves the quotes out here. */

@@ -9,6 +9,7 @@ import { StoreError } from "./errors.js";
 import { putHeaders } from "./object-options.js";
 import { integer, objectKey, text } from "./options.js";
 import type { Described, S3CallOptions, S3Calls } from "./s3-calls.js";
+import { readComplete } from "./s3-documents.js";
 import type { S3PutOptions } from "./s3-objects.js";
 import type { Answer, Condition, PutAnswer } from "./store.js";
 import type { Pair } from "./uri.js";
@@ -124,9 +125,7 @@ export class S3Multipart {
     };
     let cause: unknown;
     try {
-      const outcome = await this.#calls.outcome(limited, ask, (answer, xml) =>
-        need(xml.root(answer.body, "CompleteMultipartUploadResult"), "ETag"),
-      );
+      const outcome = await this.#calls.outcome(limited, ask, (answer, xml) => readComplete(xml, answer.body));
       const { serverTimeMs } = outcome;
       if (outcome.outcome === "conflict") return { outcome: "conflict", serverTimeMs };
       if (outcome.outcome === "done") {

@@ -153,7 +153,7 @@ export class S3Session {
     this.#list = new S3List(this.#calls);
     this.#delete = new S3Delete(this.#calls);
     this.#purge = new S3Purge(this.#list, this.#delete);
-    this.#copy = new S3Copy(this.#calls, this.bucket);
+    this.#copy = new S3Copy(this.#calls, () => this.#multipart(), this.bucket);
     this.#buckets = new S3Buckets(this.#calls, this.#endpoint);
     this.#objectLock = new S3ObjectLock(this.#calls);
   }
@@ -340,8 +340,9 @@ export class S3Session {
   }
 
   /**
-   * Copies inside the server, from `source` to `key` in `options.bucket`. Above 5 GiB in parts; then the time limit counts for
-   * each request. No condition was met, or the source is not there: an answer. Large copies need a longer `timeoutMs`.
+   * Copies inside the server, from `source` to `key` in `options.bucket`. Above 5 GiB in parts. That a condition was not met,
+   * or the source is not there, is an answer. The time limit counts for each request: 2 minutes unless `timeoutMs` says
+   * otherwise.
    */
   copyObject(source: S3Source, key: string, options: CopyOptions = {}): Promise<CopyAnswer> {
     return this.#copy.copy(source, key, options);

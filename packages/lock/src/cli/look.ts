@@ -88,6 +88,21 @@ export async function breakLock(context: Context, key: string): Promise<number> 
   });
 }
 
+export async function revoke(context: Context, key: string): Promise<number> {
+  const { screen, flags } = context;
+  const reason = (flags.reason as string | undefined) ?? "asked for at a command line";
+  return withStore(context, async (store, signal) => {
+    const locks = await context.lookAt(key, store, { signal });
+    const wanted = flags.ticket as string[] | undefined;
+    const asked = await locks
+      .lock(key)
+      .requestRelease(reason, { signal, ...(wanted === undefined ? {} : { ticketIds: wanted }) });
+    if (screen.isJson) screen.json({ key, asked });
+    else screen.print(asked.length === 0 ? `nobody to ask: ${key}` : `asked: ${asked.join(", ")}`);
+    return EXIT.done;
+  });
+}
+
 async function confirm(key: string, tickets: readonly TicketInfo[], signal: AbortSignal): Promise<void> {
   const refuse = (why: string) =>
     new BucketlockError(`nothing was broken, ${why}: ${key}`, {

@@ -8,9 +8,11 @@ import { Command, CommanderError, Option } from "commander";
 import { errorFacts, errorLine } from "./advice.js";
 import { Context, type Flags, type Home } from "./context.js";
 import { doctor } from "./doctor.js";
+import { elect } from "./elect.js";
 import { EXIT, EXIT_MEANINGS, exitCodeOfError } from "./exit-code.js";
 import { InterruptedError } from "./interruption.js";
-import { breakLock, inspect, ls } from "./look.js";
+import { breakLock, inspect, ls, revoke } from "./look.js";
+import { historyCommand, onceCommand } from "./once-command.js";
 import { probeStore } from "./probe-command.js";
 import { run } from "./run.js";
 import { Screen } from "./screen.js";
@@ -112,22 +114,68 @@ export function makeProgram(
       )
       .addOption(new Option("--request-timeout <duration>", "limit for one request (10s)"))
       .addOption(new Option("--no-token", "draw no fencing token: three requests less"));
+  const onRevokeOption = () =>
+    new Option(
+      "--on-revoke <what>",
+      "when somebody asks for the lock: tell the command by TERM, or not (term)",
+    ).choices(["term", "ignore"]);
   const protocolOption = () =>
     new Option("--protocol <name>", "two-object (default) or conditional").choices(["two-object", "conditional"]);
 
-  leaseOptions(
-    command("run", "Run a command under a lock.", (context, [key], words) => run(context, key!, words), [
+  const waitOptions = (made: Command, wait: string, skip: string) =>
+    made
+      .addOption(new Option("--wait <duration>", `how long to stand in line (${wait})`))
+      .addOption(new Option("--no-wait", "try once"))
+      .addOption(new Option("--skip-exit-code <n>", skip));
+
+  const runCommand = command(
+    "run",
+    "Run a command under a lock.",
+    (context, [key], words) => run(context, key!, words),
+    [
       "bucketlock run deploy --store s3://ci/locks -- ./deploy.sh --now",
       "bucketlock run nightly --no-wait --skip-exit-code 0 -- ./nightly.sh",
       "bucketlock run reports --shared --wait 5m -- make reports",
-    ])
-      .argument("<key>", "the lock")
-      .argument("[command...]", "after --: the command and its arguments")
-      .addOption(new Option("--shared", "beside other shared holders; excludes exclusive ones"))
-      .addOption(new Option("--wait <duration>", "how long to stand in line (1m)"))
-      .addOption(new Option("--no-wait", "try once"))
-      .addOption(new Option("--skip-exit-code <n>", "exit code when the lock was not to be had (193)")),
-  );
+      "bucketlock run api --semaphore 3 -- ./import.sh",
+    ],
+  )
+    .argument("<key>", "the lock")
+    .argument("[command...]", "after --: the command and its arguments")
+    .addOption(new Option("--shared", "beside other shared holders; excludes exclusive ones"))
+    .addOption(new Option("--semaphore <n>", "so many may hold it at once; the same number everywhere"))
+    .addOption(onRevokeOption());
+  leaseOptions(waitOptions(runCommand, "1m", "exit code when the lock was not to be had (193)"));
+  const onceMade = command(
+    "once",
+    "Run a command for a scheduled time, on one host only, whatever the clocks.",
+    (context, [job], words) => onceCommand(context, job!, words),
+    [
+      "bucketlock once report --every '0 3 * * *' --timezone Europe/Berlin -- ./report.sh",
+      "bucketlock once invoices --slot 2026-12-01 --at-least-once -- ./invoices.sh",
+    ],
+  )
+    .argument("<job>", "the job")
+    .argument("[command...]", "after --: the command and its arguments")
+    .addOption(new Option("--slot <time>", "the scheduled time: a date, or a time with its zone"))
+    .addOption(new Option("--every <cron>", "the slot is the last time this cron pattern was due"))
+    .addOption(new Option("--timezone <name>", "of the cron pattern, such as Europe/Berlin (UTC)"))
+    .addOption(new Option("--at-least-once", "run a slot again whose runner died"))
+    .addOption(
+      new Option("--overlap <what>", "while an earlier slot runs: wait, or leave this one out (queue)").choices([
+        "queue",
+        "skip",
+      ]),
+    );
+  leaseOptions(waitOptions(onceMade, "1m", "exit code when another ran it or runs it (0)"));
+  const electMade = command(
+    "elect",
+    "Run a command on one of many hosts: whoever leads runs it, and the next takes over.",
+    (context, [key], words) => elect(context, key!, words),
+    ["bucketlock elect scheduler -- ./scheduler", "bucketlock elect scheduler --lease 10s -- node worker.js"],
+  )
+    .argument("<key>", "the election")
+    .argument("[command...]", "after --: the command and its arguments");
+  leaseOptions(waitOptions(electMade, "until elected", "exit code when it was not elected in time (193)"));
   command("ls", "List the locks of a store.", (context, [prefix]) => ls(context, prefix ?? ""), [
     "bucketlock ls",
     "bucketlock ls jobs/ --json",
@@ -151,6 +199,23 @@ export function makeProgram(
     .addOption(new Option("--yes", "do not ask"))
     .addOption(new Option("--older-than <duration>", "only without a sign of life for this long (2h); 0s: all"))
     .addOption(new Option("--ticket <id...>", "only these tickets"))
+    .addOption(protocolOption());
+  command(
+    "revoke",
+    "Ask who holds a lock to release it. Nobody is forced.",
+    (context, [key]) => revoke(context, key!),
+    ["bucketlock revoke reports --reason 'a deploy is about to start'"],
+  )
+    .argument("<key>", "the lock")
+    .addOption(new Option("--reason <text>", "told to who holds"))
+    .addOption(new Option("--ticket <id...>", "only these holders"))
+    .addOption(protocolOption());
+  command("history", "The last runs of a job of `once`.", (context, [job]) => historyCommand(context, job!), [
+    "bucketlock history report",
+    "bucketlock history report --limit 5 --json",
+  ])
+    .argument("<job>", "the job")
+    .addOption(new Option("--limit <n>", "how many slots, the newest first (30)"))
     .addOption(protocolOption());
   command("probe", "Find out by trying what a store can do.", (context, [url]) => probeStore(context, url), [
     "bucketlock probe s3://my-bucket",

@@ -1,139 +1,113 @@
 /**
- * `bucketlock run`: a command under a lock. Acquires, supervises, releases, and turns how it went into an exit code.
+ * `bucketlock run`: a command under a lock. Acquires, runs, releases, and turns how it went into an exit code.
  */
-import { type BucketlockError, integer, systemClock } from "@bucketlock/core";
-import { LockLostError, NotAcquiredError } from "../errors.js";
-import type { LockEvent } from "../events.js";
-import type { LockInfo } from "../inspect.js";
+import { BucketlockError, InvalidError, integer } from "@bucketlock/core";
 import { errorLine } from "./advice.js";
-import { isOnTerminal } from "./command.js";
 import { type Context, commandOf } from "./context.js";
 import { describeHolders } from "./describe.js";
 import { showDuration } from "./duration.js";
 import { EXIT, exitCodeOf } from "./exit-code.js";
-import { GuardLine } from "./guard-line.js";
-import { Interruption } from "./interruption.js";
 import type { Screen } from "./screen.js";
-import { type Outcome, supervise } from "./supervise.js";
-
-// While somebody looks: often enough to be true, seldom enough to cost nothing.
-const LOOK_MS = 3_000;
+import type { Outcome } from "./supervise.js";
+import { type Leased, WaitedInVain, Work } from "./work.js";
 
 export async function run(context: Context, key: string, words: readonly string[]): Promise<number> {
-  const { flags, settings, screen } = context;
+  const { flags, screen } = context;
   const argv = commandOf(words);
-  const skipCode = skipExitCode(flags.skipExitCode);
-  const waitMs = waitOf(context);
-  const onTerminal = isOnTerminal();
-  const onLost = settings.onLost.value as "term" | "ignore";
-  const listeners = new Set<() => void>();
-  const waiting = new Waiting(screen, key);
-  const onEvent = (event: LockEvent) => {
-    if (event.type === "renewed") for (const listener of listeners) listener();
-    if (event.type === "waiting") waiting.begin();
-    if (event.type === "renewalFailed")
-      screen.note("renewalFailed", { key: event.key, leftMs: Math.round(event.leftMs) });
-  };
-  const locks = await context.openLocks(onEvent);
-  const interruption = new Interruption(onTerminal);
-  // It starts while the lock is acquired.
-  const guard = new GuardLine(context.home.guardFile, () =>
-    screen.note(
-      "unguarded",
-      {},
-      "the guard cannot be kept running: kill -9 of this process would leave its command alone",
-    ),
-  );
+  const skipCode = skipExitCode(flags.skipExitCode, EXIT.notAcquired);
+  const permits = permitsOf(flags.semaphore);
+  if (permits !== undefined && flags.shared === true)
+    throw new InvalidError("--semaphore", "does not go with --shared", flags.semaphore);
+  const work = await Work.open(context);
+  const { signal } = work.interruption;
   try {
-    const lock = locks.lock(key);
-    waiting.look = (signal) => lock.inspect({ signal });
-    let lease: Awaited<ReturnType<typeof lock.acquire>>;
-    try {
-      lease = await lock.acquire({
-        mode: flags.shared === true ? "shared" : "exclusive",
-        waitMs,
-        signal: interruption.signal,
-      });
-    } catch (error) {
-      await waiting.end();
-      if (!(error instanceof NotAcquiredError)) throw error;
-      return notAcquired(screen, error, await waiting.lastLook(), skipCode);
-    }
-    await waiting.end();
+    const lock = permits === undefined ? work.locks.lock(key) : work.locks.semaphore(key, { permits });
+    const options = { waitMs: waitOf(context), signal, ...(flags.shared === true ? { mode: "shared" as const } : {}) };
+    const lease = await work.wait(
+      key,
+      (until) => lock.inspect({ signal: until }),
+      () => lock.acquire(options),
+    );
     let outcome: Outcome;
     try {
-      const token = flags.token === false ? undefined : await lease.token({ signal: interruption.signal });
-      screen.note("acquired", { key, ticketId: lease.ticketId, token, heldUntil: lease.heldUntil });
-      outcome = await supervise({
-        lease,
-        plan: context.plan,
-        argv,
-        variables: {
-          BUCKETLOCK_KEY: key,
-          BUCKETLOCK_TOKEN: token === undefined ? "" : String(token),
-          BUCKETLOCK_LEASE_UNTIL: String(Math.floor(lease.heldUntil)),
-        },
-        onLost,
-        guard,
-        interruption,
-        onTerminal,
-        screen,
-        renewals: (onRenewed) => {
-          listeners.add(onRenewed);
-          return () => listeners.delete(onRenewed);
-        },
-      });
+      const { revocation } = context.settings.onRevoke.value === "term" ? lease : {};
+      outcome = await work.under(told(lease, { revocation, token: () => lease.token({ signal }) }), argv);
     } catch (error) {
       await lease.release().catch(() => {});
       throw error;
     }
-    return finished(screen, key, outcome, onLost, await released(lease));
+    return finished(context, key, outcome, await failureOf(() => lease.release()));
+  } catch (error) {
+    if (error instanceof WaitedInVain) return notAcquired(screen, key, error, skipCode);
+    throw error;
   } finally {
-    guard.done();
-    await waiting.end();
-    await locks.close().catch(() => {});
-    interruption.end();
+    await work.close();
   }
 }
 
-/** Undefined: given back. */
-async function released(lease: { release(): Promise<void> }): Promise<BucketlockError | undefined> {
+interface Telling {
+  readonly key: string;
+  readonly ticketId: string;
+  readonly signal: AbortSignal;
+  readonly isHeld: boolean;
+  readonly heldUntil: number;
+}
+
+/** The live view of a lease that supervising needs: `isHeld` and `heldUntil` are asked anew each time. */
+export function told(lease: Telling, more: Pick<Leased, "token" | "revocation">): Leased {
+  return {
+    ...more,
+    key: lease.key,
+    ticketId: lease.ticketId,
+    signal: lease.signal,
+    get isHeld() {
+      return lease.isHeld;
+    },
+    get heldUntil() {
+      return lease.heldUntil;
+    },
+  };
+}
+
+/** Undefined: it went well. */
+export async function failureOf(release: () => Promise<void>): Promise<BucketlockError | undefined> {
   try {
-    await lease.release();
+    await release();
     return undefined;
   } catch (error) {
-    return error as BucketlockError;
+    if (error instanceof BucketlockError) return error;
+    throw error;
   }
 }
 
-function finished(
-  screen: Screen,
+/** The exit code of a command that ran. `failed`: why the lock could not be given back. */
+export function finished(
+  { screen, settings }: Context,
   key: string,
   outcome: Outcome,
-  onLost: "term" | "ignore",
   failed: BucketlockError | undefined,
 ): number {
   const code = exitCodeOf(outcome.code, outcome.signal);
-  const lost = outcome.lost ?? (failed instanceof LockLostError ? failed : undefined);
-  // Told already where the command was ended for it.
+  const isLost = outcome.lost !== undefined || failed?.kind === "lost";
+  // A loss was told already when the command was ended for it.
   if (failed !== undefined && outcome.lost === undefined)
     screen.note("releaseFailed", { key, code: failed.code, message: failed.message }, errorLine(failed));
-  const exit = lost !== undefined && onLost === "term" ? EXIT.lost : code;
-  screen.note("exited", { key, code: outcome.code, signal: outcome.signal, lost: lost !== undefined, exit });
+  const exit = isLost && settings.onLost.value === "term" ? EXIT.lost : code;
+  screen.note("exited", { key, code: outcome.code, signal: outcome.signal, lost: isLost, exit });
   return exit;
 }
 
-function notAcquired(screen: Screen, error: NotAcquiredError, info: LockInfo | undefined, exit: number): number {
+export function notAcquired(screen: Screen, key: string, { error, info }: WaitedInVain, exit: number): number {
   const by = info === undefined ? "" : `; held by ${describeHolders(info)}`;
-  const { key, waitedMs } = error.details as { key: string; waitedMs: number };
-  const facts = { key, waitedMs: Math.round(waitedMs), holders: info?.holders, exit };
+  const waitedMs = Math.round(error.details.waitedMs as number);
   const text = `not acquired within ${showDuration(waitedMs)}: ${key}${by} [${error.code}] try later, or wait longer with --wait`;
-  // Somebody who gave it an exit code expects it: no news for cron to send by mail.
+  // Who calls it success wants no news of it: cron would send them by mail.
+  const facts = { key, waitedMs, holders: info?.holders, exit };
   screen.note("notAcquired", facts, exit === EXIT.done ? undefined : text);
   return exit;
 }
 
-export function skipExitCode(value: unknown, fallback: number = EXIT.notAcquired): number {
+export function skipExitCode(value: unknown, fallback: number): number {
   if (value === undefined) return fallback;
   const number = typeof value === "string" && /^\d{1,3}$/.test(value) ? Number(value) : value;
   return integer("--skip-exit-code", number, { min: 0, max: 255 });
@@ -143,52 +117,8 @@ export function waitOf({ flags, settings }: Context): number {
   return flags.wait === false ? 0 : settings.wait.value;
 }
 
-/** What is shown while waiting: who holds the lock and since when. Asks only while a person looks. */
-export class Waiting {
-  look: ((signal: AbortSignal) => Promise<LockInfo>) | undefined;
-  readonly #screen: Screen;
-  readonly #key: string;
-  readonly #over = new AbortController();
-  #begun = false;
-  #seen: LockInfo | undefined;
-  #stop: () => void = () => {};
-  #looking: Promise<void> | undefined;
-
-  constructor(screen: Screen, key: string) {
-    this.#screen = screen;
-    this.#key = key;
-  }
-
-  begin(): void {
-    if (this.#begun || this.#over.signal.aborted) return;
-    this.#begun = true;
-    const since = systemClock.monotonicMs();
-    this.#looking = this.#keepLooking();
-    this.#stop = this.#screen.spin(() => {
-      const by = this.#seen === undefined ? "" : `: held by ${describeHolders(this.#seen)}`;
-      return `waiting ${showDuration(systemClock.monotonicMs() - since)} for ${this.#key}${by}`;
-    });
-  }
-
-  async end(): Promise<void> {
-    this.#stop();
-    this.#over.abort();
-    await this.#looking;
-  }
-
-  /** Who held it at the end: what was seen last, else one more look. */
-  async lastLook(): Promise<LockInfo | undefined> {
-    if (this.#seen !== undefined) return this.#seen;
-    return this.look?.(AbortSignal.timeout(LOOK_MS)).catch(() => undefined);
-  }
-
-  async #keepLooking(): Promise<void> {
-    for (let first = true; !this.#over.signal.aborted; first = false) {
-      this.#seen = (await this.look?.(this.#over.signal).catch(() => undefined)) ?? this.#seen;
-      if (first && this.#seen !== undefined)
-        this.#screen.note("waiting", { key: this.#key, holders: this.#seen.holders });
-      await systemClock.sleep(LOOK_MS, { signal: this.#over.signal, unref: true }).catch(() => {});
-      if (!this.#screen.isWatched) return;
-    }
-  }
+function permitsOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const number = typeof value === "string" && /^\d{1,4}$/.test(value) ? Number(value) : value;
+  return integer("--semaphore", number, { min: 1, max: 9999 });
 }

@@ -56,6 +56,7 @@ export const SETTINGS = {
   wait: setting("wait", parseDuration, 60_000),
   grace: setting("grace", parseDuration, 5_000),
   onLost: setting("onLost", (option, value) => oneOf(option, words(option, value), ["term", "ignore"]), "term"),
+  onRevoke: setting("onRevoke", (option, value) => oneOf(option, words(option, value), ["term", "ignore"]), "term"),
   label: setting("label", words, OPTIONAL),
   settle: setting("settle", parseDuration, 0),
   requestTimeout: setting<number | undefined>("requestTimeout", parseDuration, undefined),
@@ -99,6 +100,8 @@ export const CHILD_VARIABLES = [
   "BUCKETLOCK_TOKEN",
   "BUCKETLOCK_LEASE_UNTIL",
   "BUCKETLOCK_RUN",
+  "BUCKETLOCK_SLOT",
+  "BUCKETLOCK_ATTEMPT",
 ] as const;
 
 /** Variables that look like settings and are none: a typing mistake, most likely. */

@@ -3,6 +3,7 @@
  * after that. Takes any lease and asks only how long it still is; acquires and releases nothing.
  */
 import { type BucketlockError, type Clock, systemClock, systemRandom } from "@bucketlock/core";
+import type { ReleaseRequestedError } from "../errors.js";
 import { Command, type Ended } from "./command.js";
 import type { GuardLine } from "./guard-line.js";
 import type { Interruption } from "./interruption.js";
@@ -11,6 +12,7 @@ import type { Screen } from "./screen.js";
 
 export interface Supervised {
   readonly key: string;
+  readonly ticketId: string;
   readonly signal: AbortSignal;
   readonly isHeld: boolean;
   readonly heldUntil: number;
@@ -23,7 +25,7 @@ export interface SuperviseOptions {
   /** The command's variables beside ours. */
   readonly variables: Readonly<Record<string, string>>;
   readonly onLost: "term" | "ignore";
-  /** Ends the command as a loss does, but with the whole grace: somebody asked for the lock. */
+  /** Somebody asks for the lock: the command is told by TERM, and decides itself. */
   readonly revocation?: AbortSignal | undefined;
   readonly guard: GuardLine;
   readonly interruption: Interruption;
@@ -55,9 +57,6 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     if (!lease.signal.aborted) known();
   });
   let ending: Promise<void> | undefined;
-  const end = (graceMs: number) => {
-    ending ??= command.end(graceMs);
-  };
   const onLoss = () => {
     lost = lease.signal.reason as BucketlockError;
     const graceMs = graceAfterLossMs(plan, clock.monotonicMs() - giveUpAtMs);
@@ -68,11 +67,18 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     );
     if (onLost === "term") {
       guard.until(graceMs);
-      // A revocation may have begun more gently.
       ending = command.end(graceMs);
     }
   };
-  const onRevoked = () => end(plan.graceMs);
+  const onRevoked = () => {
+    const { reason, by } = revocation!.reason as ReleaseRequestedError;
+    screen.note(
+      "revoked",
+      { key: lease.key, reason, by },
+      `${by} asks for ${lease.key} (${reason}): the command is told`,
+    );
+    command.forward("SIGTERM");
+  };
   try {
     await guard.watch(command.offspring, plan.graceMs);
     interruption.signal.throwIfAborted();
@@ -84,7 +90,9 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     lease.signal.addEventListener("abort", onLoss, { once: true });
     revocation?.addEventListener("abort", onRevoked, { once: true });
     if (lease.signal.aborted) onLoss();
-    else if (revocation?.aborted || interruption.signal.aborted) onRevoked();
+    else if (revocation?.aborted) onRevoked();
+    // It came while the command was being started.
+    if (interruption.signal.aborted) command.forward("SIGTERM");
     const how = await ended;
     // Stopped and woken again, the guard may have been faster than the lease's own timer: asking makes the lease look at the clock.
     void lease.isHeld;

@@ -1,0 +1,65 @@
+/**
+ * `bucketlock elect`: one command on one of many hosts. Stands for election, runs the command while it leads, campaigns again when
+ * the leadership is lost, and resigns when the command ends by itself.
+ */
+
+import type { Leadership } from "../election.js";
+import { electionLock } from "../election-rule.js";
+import { type Context, commandOf } from "./context.js";
+import { EXIT } from "./exit-code.js";
+import { failureOf, finished, notAcquired, skipExitCode, waitOf } from "./run.js";
+import type { Outcome } from "./supervise.js";
+import { WaitedInVain, Work } from "./work.js";
+
+export async function elect(context: Context, key: string, words: readonly string[]): Promise<number> {
+  const { flags, screen, settings } = context;
+  const argv = commandOf(words);
+  const skipCode = skipExitCode(flags.skipExitCode, EXIT.notAcquired);
+  // Whoever stands for election stands by: without a limit, unless one is given.
+  const waitMs = settings.wait.from === "--wait" || flags.wait === false ? waitOf(context) : undefined;
+  const work = await Work.open(context);
+  const { signal } = work.interruption;
+  const election = work.locks.election(key);
+  const line = work.locks.lock(electionLock(key));
+  try {
+    for (;;) {
+      const leadership = await work.wait(
+        key,
+        (until) => line.inspect({ signal: until }),
+        () => election.campaign({ signal, waitMs }),
+      );
+      let outcome: Outcome;
+      try {
+        outcome = await work.under(leads(key, leadership), argv);
+      } catch (error) {
+        await leadership.resign().catch(() => {});
+        throw error;
+      }
+      const failed = await failureOf(() => leadership.resign());
+      if (outcome.lost === undefined || settings.onLost.value === "ignore")
+        return finished(context, key, outcome, failed);
+      signal.throwIfAborted();
+      screen.note("campaigning", { key }, `standing for election again: ${key}`);
+    }
+  } catch (error) {
+    if (error instanceof WaitedInVain) return notAcquired(screen, key, error, skipCode);
+    throw error;
+  } finally {
+    await work.close();
+  }
+}
+
+function leads(key: string, leadership: Leadership) {
+  return {
+    key,
+    ticketId: leadership.ticketId,
+    signal: leadership.signal,
+    get isHeld() {
+      return leadership.isLeader;
+    },
+    get heldUntil() {
+      return leadership.heldUntil;
+    },
+    token: async () => leadership.token,
+  };
+}

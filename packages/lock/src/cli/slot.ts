@@ -1,0 +1,38 @@
+/**
+ * Which slot `bucketlock once` is for: a time as it was typed, or the last one that a cron pattern was due. Pure: `now` is handed in.
+ */
+import { InvalidError } from "@bucketlock/core";
+import { parseInstantMs } from "@bucketlock/core/http";
+import { cronSchedule } from "../schedule.js";
+
+export interface SlotWords {
+  readonly slot?: unknown;
+  readonly every?: unknown;
+  readonly timezone?: unknown;
+}
+
+/** Epoch ms. Throws InvalidError. */
+export function slotOf({ slot, every, timezone }: SlotWords, nowMs: number): number {
+  if ((slot === undefined) === (every === undefined))
+    throw new InvalidError("--slot", "or --every must be given, one of them", slot === undefined ? "none" : "both");
+  if (slot !== undefined) {
+    if (timezone !== undefined)
+      throw new InvalidError("--timezone", "goes with --every; a --slot says its own", timezone);
+    return instantOf(slot);
+  }
+  const schedule = cronSchedule(every as string, { timezone: timezone as string | undefined });
+  const last = schedule.last(nowMs);
+  if (last === undefined) throw new InvalidError("--every", "must be a pattern that was due before", every);
+  return last;
+}
+
+/** Without a zone a time would be another on each host. */
+function instantOf(value: unknown): number {
+  const isTime =
+    typeof value === "string" &&
+    /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(value);
+  const ms = isTime ? parseInstantMs(value) : undefined;
+  if (ms === undefined)
+    throw new InvalidError("--slot", "must be a date, or a time with its zone, such as 2026-11-21T03:00:00Z", value);
+  return ms;
+}

@@ -78,6 +78,8 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "probe-verbs",
       "process-credentials",
       "request",
+      "http-session",
+      "s3-addressing",
       "s3-buckets",
       "s3-calls",
       "s3-config",

@@ -52,6 +52,8 @@ function announced(header: HeaderOf, name: string): string | undefined {
 function plainMd5(header: HeaderOf, bucket: string | undefined): string | undefined {
   const etag = /^"?([0-9a-f]{32})"?$/.exec(header("etag") ?? "")?.[1];
   if (etag === undefined || bucket?.endsWith("--x-s3")) return undefined;
+  // Of another server than one of S3, nobody knows what its ETag is.
+  if (header("x-amz-request-id") === undefined) return undefined;
   if (header("x-amz-server-side-encryption-customer-algorithm") !== undefined) return undefined;
   return (header("x-amz-server-side-encryption") ?? "AES256") === "AES256" ? etag : undefined;
 }

@@ -17,7 +17,7 @@ export const STORE_CODES = {
   STORE_NO_BUCKET: "denied",
   /** This host's clock is too far from the server's (403 RequestTimeTooSkewed). */
   STORE_CLOCK_SKEW: "denied",
-  /** 3xx: the bucket is served elsewhere. Never followed. */
+  /** 3xx: the bucket is served elsewhere. Only another region's name is followed, once. */
   STORE_REDIRECT: "denied",
   /** The signature is for another region than the bucket's. */
   STORE_WRONG_REGION: "denied",
@@ -73,6 +73,8 @@ export interface Asked {
   readonly once: boolean;
   /** Signed in the query with a short life. */
   readonly expires: boolean;
+  /** Asked of any web server: a page may say what it likes. */
+  readonly isPlain?: boolean | undefined;
 }
 
 /** What a body said. `page`: HTML. `foreign`: neither. `none`: empty, or HEAD. `cut`: XML that ends early. */
@@ -91,7 +93,8 @@ export type Verdict =
   | { readonly verdict: "unclear"; readonly code: StoreCode }
   /** Certainly not carried out (or only read), and sending again is of no use. */
   | { readonly verdict: "refused"; readonly code: StoreCode };
-export type Remedy = "wait" | "clock" | "credentials";
+/** `place`: another region, which the answer may name. */
+export type Remedy = "wait" | "clock" | "credentials" | "place";
 
 type Rule = StoreCode | "again" | "throttled" | "clock" | "late" | "credentials" | "gone" | "condition" | "collision";
 
@@ -177,7 +180,8 @@ export function classify(status: number, said: Said, asked: Asked): Verdict {
     return { verdict: "done" };
   }
   // A web page with a 404 says nothing about an object: taking it for "absent" would hand a held lock to the next.
-  const opaque = said === "page" || said === "foreign" || (said === "none" && asked.method !== "HEAD");
+  const opaque =
+    !asked.isPlain && (said === "page" || said === "foreign" || (said === "none" && asked.method !== "HEAD"));
   if (opaque && said !== "none" && status >= 400 && status < 500 && ![408, 409, 429].includes(status))
     return refused("STORE_NOT_S3");
   const known = error && Object.hasOwn(BY_S3_CODE, error.code) ? BY_S3_CODE[error.code] : undefined;
@@ -203,6 +207,9 @@ function apply(rule: Rule, status: number, asked: Asked, opaque: boolean): Verdi
       return again("STORE_BAD_CREDENTIALS", asked, false, "credentials");
     case "collision":
       return again("STORE_COLLISION", asked, true, "wait");
+    case "STORE_WRONG_REGION":
+    case "STORE_REDIRECT":
+      return again(rule, asked, false, "place");
     case "gone":
       return gone(asked, opaque);
     case "condition":

@@ -15,6 +15,14 @@ export type { S3DownloadAnswer } from "./download.js";
 export * from "./errors.js";
 export { type FileStoreOptions, openFileStore } from "./file-store.js";
 export type { ConnectionOptions } from "./http-connection.js";
+export {
+  type HttpGetOptions,
+  type HttpHeadOptions,
+  HttpSession,
+  type HttpSessionOptions,
+  type HttpStreamOptions,
+  openHttpSession,
+} from "./http-session.js";
 export type { S3Credentials, S3CredentialsProvider } from "./identity.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export type { S3ObjectFacts } from "./object-facts.js";

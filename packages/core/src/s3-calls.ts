@@ -24,6 +24,8 @@ export interface S3CallsParts {
   /** Limit of a call that brings none, in ms. */
   readonly timeoutMs: number;
   readonly bareIfMatch: boolean;
+  /** What is asked for, where it is no object of a bucket. */
+  readonly url?: string | undefined;
 }
 
 export class S3Calls {
@@ -31,6 +33,11 @@ export class S3Calls {
 
   constructor(parts: S3CallsParts) {
     this.#parts = parts;
+  }
+
+  /** The same for one plain URL. */
+  at(url: string): S3Calls {
+    return new S3Calls({ ...this.#parts, url });
   }
 
   /** The call's limit in ms. Throws the signal's own reason if it is aborted already. */
@@ -120,7 +127,8 @@ export class S3Calls {
 
   #ask(options: S3CallOptions, ask: Described): S3Ask {
     const timeoutMs = this.limitMs(options);
-    return { ...ask, bucket: options.bucket, signal: options.signal, timeoutMs };
+    const { url } = this.#parts;
+    return { ...ask, url, bucket: options.bucket, signal: options.signal, timeoutMs };
   }
 }
 

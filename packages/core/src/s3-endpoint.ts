@@ -34,6 +34,7 @@ export class S3Endpoint {
   readonly #settings: S3EndpointSettings;
   readonly #base: string;
   #other: S3Endpoint | undefined;
+  #elsewhere: S3Endpoint | undefined;
 
   constructor(settings: S3EndpointSettings) {
     this.#settings = settings;
@@ -67,6 +68,17 @@ export class S3Endpoint {
     return this.bucket === undefined ? this : this.#at(undefined);
   }
 
+  /** The same bucket in another region: signed for it and, at AWS, asked of its servers. */
+  inRegion(region: string): S3Endpoint {
+    if (region === this.region) return this;
+    if (this.#elsewhere?.region !== region) {
+      const { endpoint } = this.#settings;
+      const there = endpoint !== undefined && this.isAws ? regionalEndpoint(endpoint, this.region, region) : endpoint;
+      this.#elsewhere = new S3Endpoint({ ...this.#settings, endpoint: there, region });
+    }
+    return this.#elsewhere;
+  }
+
   /** The encoded path of an object, or of the bucket itself, or of the server. */
   path(key?: string): string {
     if (key === undefined) return this.#base === "" ? "/" : this.#base;
@@ -79,6 +91,11 @@ export class S3Endpoint {
       this.#other = new S3Endpoint({ ...this.#settings, bucket });
     return this.#other;
   }
+}
+
+/** Undefined: AWS's own name for the region. Dual-stack and FIPS names keep their form. */
+function regionalEndpoint(endpoint: string, from: string, to: string): string | undefined {
+  return endpoint.includes(`.${from}.`) ? endpoint.replace(`.${from}.`, `.${to}.`) : undefined;
 }
 
 function endpointUrl(value: unknown): URL {

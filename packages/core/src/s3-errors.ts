@@ -4,7 +4,6 @@
  */
 import { type Said, STORE_CODES, type StoreCode } from "./classify.js";
 import { StoreError, show } from "./errors.js";
-import type { S3Endpoint } from "./s3-endpoint.js";
 import type { S3RequestName } from "./s3-requests.js";
 
 const FACTS: Readonly<Record<StoreCode, string>> = {
@@ -13,7 +12,7 @@ const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_NO_CREDENTIALS: "there are no credentials",
   STORE_NO_BUCKET: "the bucket does not exist",
   STORE_CLOCK_SKEW: "this host's clock is too far from the store's",
-  STORE_REDIRECT: "the store redirects elsewhere, which is never followed",
+  STORE_REDIRECT: "the store redirects elsewhere, and does not name a region",
   STORE_WRONG_REGION: "the region is not the bucket's",
   STORE_NOT_S3: "the answer is not from an S3 store (a proxy, a web page or another service)",
   STORE_CORRUPT_ANSWER: "the store's answer is cut or contradicts itself",
@@ -52,9 +51,15 @@ export interface Note {
   readonly cause?: unknown;
 }
 
+/** Where it was sent. */
+export interface ErrorPlace {
+  readonly bucket?: string | undefined;
+  readonly origin: string;
+}
+
 export function storeError(
   ask: { readonly request: S3RequestName; readonly key?: string | undefined },
-  endpoint: S3Endpoint,
+  endpoint: ErrorPlace,
   code: StoreCode,
   note: Note,
   tries: number,

@@ -13,19 +13,16 @@ import {
   type Verdict,
 } from "./classify.js";
 import { type Clock, parseInstantMs } from "./clock.js";
-import type { CredentialSource } from "./credentials.js";
 import type { StoreError } from "./errors.js";
 import type { Origins } from "./origins.js";
 import type { Random } from "./random.js";
 import { type HttpAnswer, HttpFault } from "./request.js";
 import { RetryBudget, retryCost } from "./retry-budget.js";
-import type { S3Endpoint } from "./s3-endpoint.js";
-import { type Note, storeError, unclear } from "./s3-errors.js";
+import { type ErrorPlace, type Note, storeError, unclear } from "./s3-errors.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
-import { type HostTime, ServerClock } from "./server-clock.js";
-import { EMPTY_SHA256, type Signer, type SigningCredentials, sha256Hex, UNSIGNED_PAYLOAD } from "./sigv4.js";
+import type { HostTime } from "./server-clock.js";
 import type { Condition } from "./store.js";
-import { canonicalQuery, type Pair } from "./uri.js";
+import type { Pair } from "./uri.js";
 import { XmlFault, XmlReader } from "./xml.js";
 
 /** What happened on the way, for logs and traces. Never holds a secret. */
@@ -69,6 +66,9 @@ export interface S3Ask {
   readonly stallMs?: number | undefined;
   readonly once?: boolean | undefined;
   readonly validForMs?: number | undefined;
+  /** Where it moved to, once an answer told so. */
+  readonly region?: string | undefined;
+  readonly url?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs: number;
 }
@@ -86,11 +86,37 @@ export type S3Outcome<T> =
   | { readonly outcome: "absent" | "conflict"; readonly serverTimeMs: number | undefined }
   | { readonly outcome: "unknown"; readonly cause: StoreError; readonly serverTimeMs: number | undefined };
 
+/** Ready to be sent, at that moment. */
+export interface Addressed {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: readonly Pair[];
+  readonly at: HostTime;
+}
+
+/** Where requests go, and as who. */
+export interface Addressing {
+  /** For messages. Throws InvalidError. */
+  placeOf(ask: S3Ask): ErrorPlace;
+  /** Undefined: the limit passed before it was ready. */
+  prepare(ask: S3Ask, remainingMs: () => number): Promise<Addressed | undefined>;
+  /** What the server's clock showed in an answer. */
+  observe(serverTimeMs: number, sentAt: HostTime): void;
+  /** The keys were refused. Are there others? */
+  renew(): boolean;
+  /** The same request where this answer says that it belongs; undefined: nowhere else. */
+  moved(ask: S3Ask, note: Note): S3Ask | undefined;
+  /** It was the right place. */
+  arrived(ask: S3Ask): void;
+  /** How often a request may move. */
+  readonly movesMax: number;
+}
+
 export interface ExchangeParts {
   readonly origins: Origins;
-  readonly endpoint: S3Endpoint;
-  readonly signer: Signer;
-  readonly credentials: CredentialSource;
+  readonly addressing: Addressing;
+  /** The answers are a web server's: pages are no surprise. */
+  readonly isPlain?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Limit from sending to the first byte of an answer of a request that may be sent again, in ms. */
@@ -103,14 +129,12 @@ type Try<T> =
   | { readonly done: S3Outcome<T> & { outcome: "done" } }
   | { readonly verdict: Verdict; readonly note: Note };
 
-// X-Amz-Date is cut to whole seconds, and the estimate of the server's clock is off by up to its own uncertainty.
-const DATE_STEP_MS = 1_000;
-const EXPIRES_MAX_S = 604_800;
+/** Answers that may say where it belongs instead. */
+const MOVED: ReadonlySet<StoreCode> = new Set(["STORE_REDIRECT", "STORE_WRONG_REGION"]);
 const SKEW_OF_HEAD_MS = 10 * 60_000;
 
 export class S3Exchange {
   readonly #parts: ExchangeParts;
-  readonly #serverClock = new ServerClock();
   readonly #budget = new RetryBudget();
   #reader: Promise<XmlReader> | undefined;
 
@@ -118,19 +142,18 @@ export class S3Exchange {
     this.#parts = parts;
   }
 
-  /** The server's clock as well as it is known, in epoch ms; the host's own until the first answer. */
-  serverNowMs(): number {
-    const now = this.#now();
-    return now.wallMs + (this.#serverClock.estimate(now)?.offsetMs ?? 0);
-  }
-
   /**
    * Carries the request out. Throws StoreError for what is certainly refused or cannot be read, the signal's reason as it
    * is. A write that may have landed is `unknown` where its shape says so.
    */
-  async call<T>(ask: S3Ask, read: (answer: HttpAnswer, xml: XmlReader) => T, needsXml: boolean): Promise<S3Outcome<T>> {
-    const { clock, random, maxTries, credentials } = this.#parts;
-    const endpoint = this.#endpoint(ask);
+  async call<T>(
+    asked: S3Ask,
+    read: (answer: HttpAnswer, xml: XmlReader) => T,
+    needsXml: boolean,
+  ): Promise<S3Outcome<T>> {
+    const { clock, random, maxTries, addressing } = this.#parts;
+    let ask = asked;
+    let moves = 0;
     const startMs = clock.monotonicMs();
     const shape = S3_REQUESTS[ask.request];
     const remedied = new Set<string>();
@@ -139,6 +162,8 @@ export class S3Exchange {
     let taken = 0;
     for (let tries = 1; ; tries++) {
       const tried = await this.#try(ask, startMs, read, needsXml);
+      const hasMoved = "verdict" in tried && "code" in tried.verdict && MOVED.has(tried.verdict.code);
+      if (moves > 0 && !hasMoved) addressing.arrived(ask);
       if ("done" in tried) {
         this.#budget.giveBack(taken, clock.monotonicMs());
         this.#emit(ask, startMs, tries, tried.done.answer.status, undefined);
@@ -150,12 +175,15 @@ export class S3Exchange {
       if (verdict.verdict === "absent" || verdict.verdict === "conflict") {
         this.#emit(ask, startMs, tries, note.status, undefined);
         if (verdict.verdict === "absent" && !shape.mayBeAbsent)
-          throw storeError(ask, endpoint, "STORE_REFUSED", note, tries);
+          throw storeError(ask, addressing.placeOf(ask), "STORE_REFUSED", note, tries);
         return { outcome: verdict.verdict, serverTimeMs };
       }
       let spent = false;
       landed ||= verdict.verdict === "unclear" || (verdict.verdict === "again" && verdict.landed);
       let waitMs: number | undefined;
+      const next = hasMoved ? addressing.moved(ask, note) : undefined;
+      // What is sent once is not sent there, but the next one will be.
+      if (next && verdict.verdict === "refused") addressing.arrived(next);
       if (verdict.verdict === "again" && tries < maxTries) {
         const remainingMs = ask.timeoutMs - (clock.monotonicMs() - startMs);
         if (verdict.remedy === "wait") {
@@ -171,18 +199,21 @@ export class S3Exchange {
             spent = !this.#budget.take(taken, clock.monotonicMs());
             if (spent) waitMs = undefined;
           }
+        } else if (verdict.remedy === "place") {
+          if (next && ++moves <= addressing.movesMax && remainingMs > 0) {
+            ask = next;
+            waitMs = 0;
+          }
         } else if (!remedied.has(verdict.remedy) && remainingMs > 0) {
           // Once each: the clock was corrected by the very answer that complained; other credentials are asked for.
           remedied.add(verdict.remedy);
-          if (verdict.remedy === "clock") waitMs = 0;
-          else if (credentials.renewable) waitMs = 0;
-          if (verdict.remedy === "credentials") credentials.forget();
+          if (verdict.remedy === "clock" || addressing.renew()) waitMs = 0;
         }
       }
       if (waitMs === undefined) {
         this.#emit(ask, startMs, tries, note.status, verdict.code);
         const why = spent ? { ...note, fact: joined(note.fact, "not tried again: too much failed lately") } : note;
-        const error = storeError(ask, endpoint, verdict.code, why, tries);
+        const error = storeError(ask, addressing.placeOf(ask), verdict.code, why, tries);
         if (landed && shape.unknownIs === "outcome") return { outcome: "unknown", cause: unclear(error), serverTimeMs };
         throw error;
       }
@@ -198,9 +229,9 @@ export class S3Exchange {
     read: (answer: HttpAnswer, xml: XmlReader) => T,
     needsXml: boolean,
   ): Promise<Try<T>> {
-    const { clock, origins, headersMs } = this.#parts;
+    const { clock, origins, headersMs, addressing, isPlain } = this.#parts;
     const shape = S3_REQUESTS[ask.request];
-    const asked = askedOf(ask);
+    const asked = askedOf(ask, isPlain === true);
     const remainingMs = () => ask.timeoutMs - (clock.monotonicMs() - startMs);
     const silent = (why: HttpFault["why"], sent: boolean, cause: unknown, fact: string): Try<T> => {
       if (why === "closed" && !sent) return { verdict: { verdict: "refused", code: "STORE_CLOSED" }, note: { fact } };
@@ -208,17 +239,15 @@ export class S3Exchange {
       return { verdict: classifySilence({ why, sent }, asked), note: { cause, fact } };
     };
     ask.signal?.throwIfAborted();
-    const credentials = await this.credentials(ask.signal, remainingMs());
-    if (credentials === undefined || remainingMs() <= 0)
+    const ready = await addressing.prepare(ask, remainingMs);
+    if (ready === undefined || remainingMs() <= 0)
       return silent("timeout", false, undefined, `nothing was sent within the limit of ${ask.timeoutMs} ms`);
 
-    const sentAt = this.#now();
-    const endpoint = this.#endpoint(ask);
-    const { path, headers } = this.#sign(ask, endpoint, credentials, sentAt);
+    const { origin, path, headers, at: sentAt } = ready;
     let answer: HttpAnswer;
     try {
       const totalMs = remainingMs();
-      answer = await origins.send(endpoint.origin, {
+      answer = await origins.send(origin, {
         method: shape.method,
         path,
         headers,
@@ -237,18 +266,21 @@ export class S3Exchange {
     }
 
     const serverTimeMs = parseInstantMs(answer.header("date"));
-    if (serverTimeMs !== undefined) this.#serverClock.observe(serverTimeMs, sentAt, this.#now());
+    if (serverTimeMs !== undefined) addressing.observe(serverTimeMs, sentAt);
     let said = await this.#said(answer, shape.method);
     if (shape.method === "HEAD" && answer.status === 403 && serverTimeMs !== undefined) {
       // HEAD has no body to say why; a clock that is this far off is reason enough.
       if (Math.abs(serverTimeMs - sentAt.wallMs) > SKEW_OF_HEAD_MS)
         said = { code: "RequestTimeTooSkewed", message: "" };
     }
+    const region = answer.header("x-amz-bucket-region");
+    if (shape.method === "HEAD" && answer.status === 400 && addressing.moved(ask, { region }) !== undefined)
+      said = { code: "AuthorizationHeaderMalformed", message: "", region };
     const note: Note = {
       status: answer.status,
       said,
       requestId: answer.header("x-amz-request-id"),
-      region: answer.header("x-amz-bucket-region"),
+      region,
       location: answer.status >= 300 && answer.status < 400 ? answer.header("location") : undefined,
       serverTimeMs,
       skewMs: serverTimeMs === undefined ? undefined : serverTimeMs - sentAt.wallMs,
@@ -258,8 +290,7 @@ export class S3Exchange {
     if (verdict.verdict !== "done") return { verdict, note };
     try {
       const value = read(answer, needsXml ? await this.xml() : (undefined as never));
-      const broken = (reason: unknown) =>
-        reason instanceof HttpFault ? this.#broken(ask, endpoint, reason, note) : reason;
+      const broken = (reason: unknown) => (reason instanceof HttpFault ? this.#broken(ask, reason, note) : reason);
       return { done: { outcome: "done", answer, value, serverTimeMs, broken } };
     } catch (fault) {
       if (!(fault instanceof XmlFault)) throw fault;
@@ -275,70 +306,15 @@ export class S3Exchange {
     return true;
   }
 
-  #broken(ask: S3Ask, endpoint: S3Endpoint, { why, cause, message }: HttpFault, note: Note): StoreError {
+  #broken(ask: S3Ask, { why, cause, message }: HttpFault, note: Note): StoreError {
     const code = why === "closed" ? "STORE_CLOSED" : why === "timeout" ? "STORE_TIMEOUT" : "STORE_DISCONNECTED";
-    return storeError(ask, endpoint, code, { ...note, said: undefined, cause, fact: message }, 1);
-  }
-
-  /** Keys to sign with. Undefined: the limit passed while their provider thought about it. */
-  async credentials(signal: AbortSignal | undefined, remainingMs: number): Promise<SigningCredentials | undefined> {
-    const { credentials, clock } = this.#parts;
-    const nowMs = this.serverNowMs();
-    const resolving = credentials.resolve(nowMs);
-    if (!credentials.renewable) return resolving;
-    let stop = () => {};
-    let onAbort = () => {};
-    try {
-      return await Promise.race([
-        resolving,
-        new Promise<undefined>((resolve, reject) => {
-          stop = clock.after(remainingMs, () => resolve(undefined));
-          onAbort = () => reject(signal!.reason);
-          signal?.addEventListener("abort", onAbort, { once: true });
-        }),
-      ]);
-    } finally {
-      stop();
-      signal?.removeEventListener("abort", onAbort);
-      // When the race was lost, a late failure of the provider is nobody's.
-      resolving.catch(() => {});
-    }
-  }
-
-  /** Where it goes. Throws InvalidError when no bucket is named where one is meant. */
-  #endpoint({ request, bucket }: S3Ask): S3Endpoint {
-    const { endpoint } = this.#parts;
-    return S3_REQUESTS[request].target === "service" ? endpoint.service() : endpoint.of(bucket);
-  }
-
-  #sign(
-    ask: S3Ask,
-    endpoint: S3Endpoint,
-    credentials: SigningCredentials,
-    at: HostTime,
-  ): { path: string; headers: readonly Pair[] } {
-    const { signer } = this.#parts;
-    const shape = S3_REQUESTS[ask.request];
-    const path = endpoint.path(shape.target === "object" ? ask.key! : undefined);
-    const query = [...shape.query, ...(ask.query ?? [])];
-    const headers: Pair[] = [["host", endpoint.host], ...(ask.headers ?? [])];
-    if (ask.condition) {
-      headers.push("absent" in ask.condition ? ["if-none-match", "*"] : ["if-match", ask.condition.etag]);
-    }
-    const estimate = this.#serverClock.estimate(at);
-    const nowMs = at.wallMs + (estimate?.offsetMs ?? 0);
-    const request = { method: shape.method, path, query, headers };
-    // Before the first answer the server's clock is unknown, and a short life could be over before it begins: the header
-    // form (15 minutes) is used then.
-    if (ask.validForMs !== undefined && estimate !== undefined) {
-      const allowedMs = ask.validForMs + DATE_STEP_MS + Math.min(estimate.uncertaintyMs, DATE_STEP_MS);
-      const expiresS = Math.min(Math.max(Math.ceil(allowedMs / 1000), 1), EXPIRES_MAX_S);
-      const signed = signer.signQuery({ ...request, payloadHash: UNSIGNED_PAYLOAD }, credentials, nowMs, expiresS);
-      return { path: `${path}?${signed}`, headers };
-    }
-    const payloadHash = ask.bodySha256 ?? (ask.body === undefined ? EMPTY_SHA256 : sha256Hex(ask.body));
-    const signed = signer.signHeaders({ ...request, payloadHash }, credentials, nowMs);
-    return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: signed };
+    return storeError(
+      ask,
+      this.#parts.addressing.placeOf(ask),
+      code,
+      { ...note, said: undefined, cause, fact: message },
+      1,
+    );
   }
 
   /** What the body says, of every answer that is no plain success. */
@@ -348,8 +324,9 @@ export class S3Exchange {
     if (answer.status >= 200 && answer.status < 300) {
       // An object may be a page, so GET is not judged by that; of the others a few bytes tell.
       if (method === "GET" || answer.body.length === 0) return "none";
-      if (isHtml || startsWith(answer.body, /^\s*<(?:!doctype html|html)[\s>]/i)) return "page";
-      if (!startsWith(answer.body, /^\s*(?:<\?xml[^>]*>)?\s*<Error[\s>]/)) return "none";
+      const start = opening(answer.body);
+      if (isHtml || /^<(?:!doctype html|html)[\s>]/i.test(start)) return "page";
+      if (!/^<Error[\s>]/.test(start)) return "none";
     }
     if (answer.body.length === 0) return "none";
     try {
@@ -364,11 +341,6 @@ export class S3Exchange {
   xml(): Promise<XmlReader> {
     this.#reader ??= loadXmlReader();
     return this.#reader;
-  }
-
-  #now(): HostTime {
-    const { clock } = this.#parts;
-    return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
   }
 
   #emit(ask: S3Ask, startMs: number, tries: number, status: number | undefined, code: StoreCode | undefined): void {
@@ -391,7 +363,7 @@ export async function loadXmlReader(): Promise<XmlReader> {
   return new XmlReader(await import("fast-xml-parser"));
 }
 
-function askedOf(ask: S3Ask): Asked {
+function askedOf(ask: S3Ask, isPlain: boolean): Asked {
   const { method, target } = S3_REQUESTS[ask.request];
   const condition = ask.condition === undefined ? undefined : "absent" in ask.condition ? "absent" : "etag";
   return {
@@ -400,6 +372,7 @@ function askedOf(ask: S3Ask): Asked {
     condition: condition ?? (ask.guarded ? "etag" : undefined),
     once: ask.once === true || condition !== undefined,
     expires: ask.validForMs !== undefined,
+    isPlain,
   };
 }
 
@@ -407,6 +380,15 @@ function joined(...facts: (string | undefined)[]): string {
   return facts.filter((fact) => fact !== undefined).join("; ");
 }
 
-function startsWith(body: Uint8Array, pattern: RegExp): boolean {
-  return pattern.test(Buffer.from(body.subarray(0, 256)).toString("latin1"));
+/** How a document begins: after white space, which a server that works for minutes sends meanwhile, and its declaration. */
+function opening(body: Uint8Array): string {
+  let at = 0;
+  const skip = () => {
+    while (at < body.length && body[at]! <= 32) at++;
+    return Buffer.from(body.subarray(at, at + 256)).toString("latin1");
+  };
+  const start = skip();
+  if (!start.startsWith("<?xml")) return start;
+  at += start.indexOf(">") + 1;
+  return skip();
 }

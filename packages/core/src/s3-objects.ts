@@ -99,6 +99,13 @@ export class S3Objects {
     return { found: true, ...facts, body: answer.body, serverTimeMs };
   }
 
+  async text(key: string, options: S3GetOptions): Promise<S3TextAnswer> {
+    const answer = await this.get(key, options);
+    if (!answer.found) return answer;
+    const { body, ...facts } = answer;
+    return { ...facts, text: new TextDecoder().decode(body) };
+  }
+
   async head(key: string, options: S3HeadOptions): Promise<S3HeadAnswer> {
     const outcome = await this.#calls.call(options, readRequest("headObject", key, options));
     const { serverTimeMs } = outcome;

@@ -51,24 +51,27 @@ export function presignedUrl(
   request: S3RequestName,
   options: PresignOptions,
   at: {
-    readonly endpoint: S3Endpoint;
-    readonly signer: Signer;
+    /** Where the request is made, and what signs for that region. */
+    readonly placeOf: (ask: InBucket & { readonly request: S3RequestName }) => S3Endpoint;
+    readonly signerFor: (place: S3Endpoint) => Signer;
     readonly credentials: SigningCredentials;
     readonly nowMs: number;
   },
 ): string {
   const { method, target, query } = shapeOf(request);
   const expiresMs = durationMs("expiresMs", options.expiresMs ?? 60_000, { min: 1000, max: 604_800_000 });
-  const endpoint = target === "service" ? at.endpoint.service() : at.endpoint.of(options.bucket);
+  const endpoint = at.placeOf({ request, bucket: options.bucket });
   const path = endpoint.path(target === "object" ? objectKey("key", options.key) : undefined);
   const headers: Pair[] = [["host", endpoint.host], ...headersOf(options)];
   const all = [...query, ...versionOf(options), ...queryOf(options), ...responseOf(request, options.response)];
-  const signed = at.signer.signQuery(
-    { method, path, query: all, headers, payloadHash: UNSIGNED_PAYLOAD },
-    at.credentials,
-    at.nowMs,
-    Math.ceil(expiresMs / 1000),
-  );
+  const signed = at
+    .signerFor(endpoint)
+    .signQuery(
+      { method, path, query: all, headers, payloadHash: UNSIGNED_PAYLOAD },
+      at.credentials,
+      at.nowMs,
+      Math.ceil(expiresMs / 1000),
+    );
   return `${endpoint.origin}${path}?${signed}`;
 }
 

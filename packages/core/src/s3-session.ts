@@ -14,6 +14,7 @@ import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
 import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
+import { S3Addressing } from "./s3-addressing.js";
 import { type AclAnswer, type BucketsAnswer, type CreateBucketOptions, type NewAcl, S3Buckets } from "./s3-buckets.js";
 import { type S3CallOptions, S3Calls } from "./s3-calls.js";
 import {
@@ -54,7 +55,7 @@ import { type S3Doomed, S3Purge, type S3PurgeAnswer } from "./s3-purge.js";
 import type { S3RequestName } from "./s3-requests.js";
 import { type Environment, settle } from "./s3-settings.js";
 import { S3Store } from "./s3-store.js";
-import { Signer, type SigningCredentials } from "./sigv4.js";
+import type { SigningCredentials } from "./sigv4.js";
 import type { Answer, CallOptions, DeleteIfAnswer, DeleteManyAnswer, DeleteTarget, PutAnswer, Store } from "./store.js";
 import type { S3UploadSource } from "./upload-source.js";
 import type { S3UploadAnswer, S3UploadOptions } from "./uploads.js";
@@ -105,7 +106,7 @@ export class S3Session {
   readonly #calls: S3Calls;
   readonly #objects: S3Objects;
   readonly #random: Random;
-  readonly #signer: Signer;
+  readonly #addressing: S3Addressing;
   readonly #credentials: CredentialSource;
   readonly #list: S3List;
   readonly #delete: S3Delete;
@@ -125,7 +126,7 @@ export class S3Session {
     const random = options.random ?? systemRandom;
     this.bareIfMatch = options.bareIfMatch ?? false;
     this.#credentials = new CredentialSource(options.credentials);
-    this.#signer = new Signer({ region: this.region, service: "s3" });
+    this.#addressing = new S3Addressing({ endpoint: this.#endpoint, credentials: this.#credentials, clock });
     this.#origins = new Origins({
       clock,
       ...connectionSettings(options),
@@ -133,9 +134,7 @@ export class S3Session {
     });
     this.#exchange = new S3Exchange({
       origins: this.#origins,
-      endpoint: this.#endpoint,
-      signer: this.#signer,
-      credentials: this.#credentials,
+      addressing: this.#addressing,
       clock,
       random,
       headersMs: durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 }),
@@ -189,11 +188,8 @@ export class S3Session {
   }
 
   /** As getObject, the body as UTF-8 text (what is none becomes U+FFFD). */
-  async getText(key: string, options: S3GetOptions = {}): Promise<S3TextAnswer> {
-    const answer = await this.#objects.get(key, options);
-    if (!answer.found) return answer;
-    const { body, ...facts } = answer;
-    return { ...facts, text: new TextDecoder().decode(body) };
+  getText(key: string, options: S3GetOptions = {}): Promise<S3TextAnswer> {
+    return this.#objects.text(key, options);
   }
 
   headObject(key: string, options: S3HeadOptions = {}): Promise<S3HeadAnswer> {
@@ -461,7 +457,7 @@ export class S3Session {
    * not asked yet).
    */
   presign(request: S3RequestName, options: PresignOptions = {}): string {
-    const credentials = this.#credentials.current(this.#exchange.serverNowMs());
+    const credentials = this.#credentials.current(this.#addressing.serverNowMs());
     if (credentials === undefined)
       throw new StoreError("no credentials are at hand to sign with", {
         code: "STORE_BAD_CREDENTIALS",
@@ -473,7 +469,7 @@ export class S3Session {
   /** As `presign`, but asks for credentials where that is needed. */
   async presigned(request: S3RequestName, options: PresignOptions & CallOptions = {}): Promise<string> {
     const limitMs = this.#calls.limitMs(options);
-    const credentials = await this.#exchange.credentials(options.signal, limitMs);
+    const credentials = await this.#addressing.keys(options.signal, limitMs);
     if (credentials === undefined)
       throw new StoreError(`no credentials came within the limit of ${limitMs} ms`, {
         code: "STORE_TIMEOUT",
@@ -489,7 +485,7 @@ export class S3Session {
 
   /** Can `presign` sign now? */
   get canPresign(): boolean {
-    return this.#credentials.current(this.#exchange.serverNowMs()) !== undefined;
+    return this.#credentials.current(this.#addressing.serverNowMs()) !== undefined;
   }
 
   /** False once this server turned out to have no DeleteObjects. */
@@ -513,8 +509,14 @@ export class S3Session {
   }
 
   #presigned(request: S3RequestName, options: PresignOptions, credentials: SigningCredentials): string {
-    const nowMs = this.#exchange.serverNowMs();
-    return presignedUrl(request, options, { endpoint: this.#endpoint, signer: this.#signer, credentials, nowMs });
+    const nowMs = this.#addressing.serverNowMs();
+    const addressing = this.#addressing;
+    return presignedUrl(request, options, {
+      placeOf: (ask) => addressing.placeOf(ask),
+      signerFor: (place) => addressing.signerFor(place),
+      credentials,
+      nowMs,
+    });
   }
 
   async #multipart(): Promise<S3Multipart> {

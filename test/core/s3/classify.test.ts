@@ -36,6 +36,8 @@ function short(verdict: Verdict): string {
 }
 const says = (code: string, message = ""): Said => ({ code, message });
 const all = (what: string) => ORDER.map(() => what).join(" ");
+/** Certainly not done: sent again where it belongs, but not what is sent once. */
+const place = (code: string) => ORDER.map((kind) => (KINDS[kind].once ? `!:${code}` : `A:${code}+place`)).join(" ");
 
 const TABLE: readonly [status: number, said: Said, get_head_put_once_create_replace_delete_list: string][] = [
   [200, "none", all("done")],
@@ -51,10 +53,10 @@ const TABLE: readonly [status: number, said: Said, get_head_put_once_create_repl
     "A:UNAVAILABLE A:UNAVAILABLE M:UNAVAILABLE ?:UNAVAILABLE ?:UNAVAILABLE ?:UNAVAILABLE M:UNAVAILABLE A:UNAVAILABLE",
   ],
   [200, "page", "!:NOT_S3 !:NOT_S3 ?:NOT_S3 ?:NOT_S3 ?:NOT_S3 ?:NOT_S3 ?:NOT_S3 !:NOT_S3"],
-  [301, says("PermanentRedirect"), all("!:REDIRECT")],
-  [307, "page", all("!:REDIRECT")],
-  [302, "none", all("!:REDIRECT")],
-  [400, says("AuthorizationHeaderMalformed"), all("!:WRONG_REGION")],
+  [301, says("PermanentRedirect"), place("REDIRECT")],
+  [307, "page", place("REDIRECT")],
+  [302, "none", place("REDIRECT")],
+  [400, says("AuthorizationHeaderMalformed"), place("WRONG_REGION")],
   [
     400,
     says("RequestTimeout"),
@@ -109,6 +111,8 @@ const TABLE: readonly [status: number, said: Said, get_head_put_once_create_repl
   ],
   [501, says("NotImplemented"), all("!:UNSUPPORTED")],
   [501, "none", all("!:UNSUPPORTED")],
+  [416, says("InvalidRange"), all("!:NO_SUCH_RANGE")],
+  [416, "none", all("!:NO_SUCH_RANGE")],
   [507, says("XMinioStorageFull"), all("!:FULL")],
 ];
 

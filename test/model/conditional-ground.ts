@@ -27,6 +27,7 @@ export const TOKEN = 4;
 export const EXCLUSIVE_TOKEN = 9;
 export const BAD_TOKEN = 1 << 14;
 export const DOUBLED = 1 << 15;
+export const ASKED = 1 << 16;
 
 interface Pending {
   readonly owner: number;
@@ -70,13 +71,14 @@ export class RecordGround {
   wrong(): string | undefined {
     if (this.table.corrupt !== undefined) return this.table.corrupt;
     if ((this.next[1]! & BAD_TOKEN) !== 0) return "a token is not above an earlier one";
-    const { modes } = this.scene;
+    const { modes, permits } = this.scene;
+    let holding = 0;
     for (let i = 0; i < this.count; i++) {
       if (!this.#holds(i)) continue;
       if (this.beside?.holds(this.next[3]!)) return `${name(i)} and the other protocol both hold`;
+      if (modes[i] === "permit" && ++holding > permits![i]!) return `${holding} hold a semaphore of ${permits![i]}`;
       for (let j = 0; j < i; j++)
-        if ((modes[i] === "exclusive" || modes[j] === "exclusive") && this.#holds(j))
-          return `${name(j)} and ${name(i)} both hold`;
+        if (this.#conflict(i, j) && this.#holds(j)) return `${name(j)} and ${name(i)} both hold`;
     }
     return this.finished() ? this.#leftBehind() : undefined;
   }
@@ -98,8 +100,9 @@ export class RecordGround {
   protected put(content: Content, writeId: string, by: number): void {
     const record = this.table.record(content, writeId);
     this.next[0] = record;
-    const own = this.local(this.next, by).id;
-    if ([...content.holders, ...content.queue].some((one) => one.id === own)) this.next[this.at(by) + 1]! &= ~AGED;
+    const own = by < 0 ? "" : this.local(this.next, by).id;
+    if (by >= 0 && [...content.holders, ...content.queue].some((one) => one.id === own))
+      this.next[this.at(by) + 1]! &= ~AGED;
     if (this.scene.contentEtags === true) return;
     for (let i = 0; i < this.count; i++) this.next[this.at(i)] = this.table.stale(this.next[this.at(i)]!, writeId);
     const memory = this.next[2]!;
@@ -148,7 +151,7 @@ export class RecordGround {
     const highest = (history >> TOKEN) & 31;
     const exclusives = (history >> EXCLUSIVE_TOKEN) & 31;
     const bad = token <= (exclusive ? highest : exclusives);
-    const rest = history & (LOST_ANSWERS | BAD_TOKEN | DOUBLED);
+    const rest = history & (LOST_ANSWERS | BAD_TOKEN | DOUBLED | ASKED);
     const all = Math.max(highest, token) << TOKEN;
     const line = Math.max(exclusives, exclusive ? token : 0) << EXCLUSIVE_TOKEN;
     this.next[1] = rest | (bad ? BAD_TOKEN : 0) | all | line;
@@ -173,6 +176,12 @@ export class RecordGround {
     const local = this.local(this.now, contender);
     if (local.kind === "done" || local.kind === "crashed" || local.ticket !== ticket) return true;
     return (this.now[this.at(contender) + 1]! & AGED) !== 0;
+  }
+
+  #conflict(i: number, j: number): boolean {
+    const { modes, permits } = this.scene;
+    if (modes[i] === "permit" && modes[j] === "permit") return permits![i] !== permits![j];
+    return modes[i] !== "shared" || modes[j] !== "shared";
   }
 
   #holds(i: number): boolean {

@@ -7,6 +7,10 @@ import { type Mode, ticketId } from "../../packages/lock/src/two-object/ticket.j
 
 export interface RecordScene {
   readonly modes: readonly Mode[];
+  /** Of each contender of mode permit: how many may hold, as it counts. */
+  readonly permits?: readonly (number | undefined)[];
+  /** Once, at any time, a person asks all who hold to release. */
+  readonly asks?: boolean;
   /** Tickets a contender may draw: 1 + restarts. After the last it stops for good. */
   readonly tickets: number;
   /** No record exists yet; else an empty, confirmed one. */
@@ -46,7 +50,7 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** Ids as the real driver makes them; nothing of this protocol depends on their order. */
 export function idOf(scene: RecordScene, contender: number, ticket: number): string {
   const ulid = `01ARZ3NDEKTSV4RRFFQ69G5F${DIGITS[contender]}${DIGITS[ticket]}`;
-  return ticketId(ulid, scene.modes[contender]!, LEASE_MS);
+  return ticketId(ulid, scene.modes[contender]!, LEASE_MS, scene.permits?.[contender]);
 }
 
 /** Whose ticket, and which of its tickets. */

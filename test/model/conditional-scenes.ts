@@ -15,8 +15,10 @@ export interface StagedRecord {
 
 const x: Mode = "exclusive";
 const s: Mode = "shared";
+const p: Mode = "permit";
 const pair = { modes: [x, x], tickets: 1 } as const;
 const three = { modes: [x, x, x], tickets: 1 } as const;
+const three2 = { modes: [p, p, p], permits: [2, 2, 2], tickets: 1 } as const;
 
 export const RECORD_SCENES: readonly StagedRecord[] = [
   {
@@ -83,6 +85,57 @@ export const RECORD_SCENES: readonly StagedRecord[] = [
     floor: 100_000,
   },
   {
+    title: "2 permits; one may expire, impatience",
+    scene: { ...three2, expiry: [0], impatience: true },
+    floor: 10_000,
+  },
+  { title: "2 permits, cold; 1 answer lost", scene: { ...three2, cold: true, lost: 1 }, floor: 10_000 },
+  {
+    title: "2 or 3 permits; expiry, give up, 1 answer lost",
+    scene: { ...pair, modes: [p, p], permits: [2, 3], expiry: true, giveUp: true, lost: 1 },
+    floor: 500,
+  },
+  {
+    title: "2 permits or a lock, cold; expiry, 1 answer lost",
+    scene: { ...pair, modes: [p, x], permits: [2, undefined], cold: true, expiry: true, lost: 1 },
+    floor: 1_000,
+  },
+  {
+    title: "a person asks for the release; expiry, 1 answer lost",
+    scene: { ...pair, asks: true, expiry: true, lost: 1 },
+    floor: 10_000,
+  },
+  {
+    title: "2 permits; all may expire, one may crash, impatience",
+    scene: { ...three2, expiry: true, crash: [0], impatience: true },
+    floor: 300_000,
+    full: true,
+  },
+  {
+    title: "2 permits, cold; give up, 1 answer lost",
+    scene: { ...three2, cold: true, giveUp: true, lost: 1 },
+    floor: 300_000,
+    full: true,
+  },
+  {
+    title: "2 or 3 permits, 1 restart each; expiry, crash, give up, 1 answer lost",
+    scene: { ...pair, modes: [p, p], permits: [2, 3], tickets: 2, expiry: true, crash: true, giveUp: true, lost: 1 },
+    floor: 10_000,
+    full: true,
+  },
+  {
+    title: "2 permits or a lock, cold, 1 restart each; expiry, 1 answer lost",
+    scene: { ...pair, modes: [p, x], permits: [2, undefined], tickets: 2, cold: true, expiry: true, lost: 1 },
+    floor: 50_000,
+    full: true,
+  },
+  {
+    title: "a person asks for the release; expiry, renewal, 1 answer lost, impatience",
+    scene: { ...pair, asks: true, expiry: true, renewals: 1, lost: 1, impatience: true },
+    floor: 140_000,
+    full: true,
+  },
+  {
     title: "2 answers lost, expiry, renewal, impatience",
     scene: { ...pair, lost: 2, expiry: true, renewals: 1, impatience: true },
     floor: 200_000,
@@ -129,6 +182,18 @@ export interface RecordMutant {
 }
 
 export const RECORD_MUTANTS: readonly RecordMutant[] = [
+  {
+    name: "one more than the permits",
+    scene: three2,
+    without: { rules: { permitsCounted: false } },
+    found: /3 hold a semaphore of 2|more hold than may/,
+  },
+  {
+    name: "permits not compared",
+    scene: { ...pair, modes: [p, p], permits: [2, 3] },
+    without: { rules: { permitsCompared: false } },
+    found: /both hold|count different permits/,
+  },
   {
     name: "an unknown outcome taken for a conflict",
     scene: { ...pair, lost: 1, giveUp: true },

@@ -78,6 +78,7 @@ export class RecordTable {
     this.#lines = scene.modes.map((mode, contender) => {
       const overdue: Line = {
         mode,
+        permits: scene.permits?.[contender],
         label: "l",
         leaseMs: LEASE_MS,
         marginMs: 3_000,

@@ -14,8 +14,19 @@
  * holds then. Late duplicates of a stored write need no step: with ETags unique to each write their condition never holds
  * again, and no protocol here deletes the record. With ETags that are hashes of the content they get one.
  */
-import type { Content } from "../../packages/lock/src/conditional/record.js";
-import { AGED, ALWAYS, DOUBLED, EVER, LISTING, LOST, label, RENEWALS, RecordGround } from "./conditional-ground.js";
+import { ask, type Content } from "../../packages/lock/src/conditional/record.js";
+import {
+  AGED,
+  ALWAYS,
+  ASKED,
+  DOUBLED,
+  EVER,
+  LISTING,
+  LOST,
+  label,
+  RENEWALS,
+  RecordGround,
+} from "./conditional-ground.js";
 import { befalls } from "./conditional-scene.js";
 import type { Local } from "./conditional-table.js";
 import { name } from "./ground.js";
@@ -47,6 +58,7 @@ export const STEPS = [
   "gets no answer: the renewal is dropped",
   "wakes: remembers what it saw last",
   "of the other protocol (trouble):",
+  "a person asks all who hold to release",
 ] as const;
 const FIRST_OF_ADVERSARY = 8;
 
@@ -59,6 +71,7 @@ export class RecordWorld extends RecordGround {
     this.now.set(row);
     for (let i = 0; i < this.count; i++) this.#contender(i);
     this.#land();
+    this.#ask();
     this.beside?.expand(this.now[3]!, this.now[4]!, this.now[0] !== 0, (word, objects, trouble, token) => {
       this.fresh();
       this.next[3] = word;
@@ -257,6 +270,17 @@ export class RecordWorld extends RecordGround {
         this.#emit(15, -1, pending.owner);
       } else this.#emit(16, -1, pending.owner);
     }
+  }
+
+  /** Read and written in one step: a compare-and-swap that was refused is none. */
+  #ask(): void {
+    const record = this.table.records[this.now[0]!];
+    if (this.scene.asks !== true || record === undefined || record.holders.length === 0) return;
+    if ((this.now[1]! & ASKED) !== 0) return;
+    this.fresh();
+    this.next[1]! |= ASKED;
+    this.put(ask(record, undefined, { reason: "r", by: "b" }), "ask", -1);
+    this.#emit(23, -1, 0);
   }
 
   tell(step: number, actor: number, detail: number): string {

@@ -18,6 +18,22 @@ export class NotAcquiredError extends BucketlockError {
   }
 }
 
+/** Several locks held as one, and more than one of them lost or not given back. With one that was lost: LEASE_LOST, else RELEASE_FAILED. */
+export class NotReleasedError extends BucketlockError {
+  /** What became of each, the first released first. */
+  readonly errors: readonly BucketlockError[];
+
+  constructor(errors: readonly BucketlockError[]) {
+    const lost = errors.some((error) => error.kind === "lost");
+    super(`${errors.length} locks were lost or not released: ${errors.map((error) => error.message).join("; ")}`, {
+      code: lost ? "LEASE_LOST" : "RELEASE_FAILED",
+      kind: lost ? "lost" : "unavailable",
+      details: { keys: errors.map((error) => error.details.key) },
+    });
+    this.errors = errors;
+  }
+}
+
 /** Somebody asks for the release of a lock that we hold. It is held as before: finish what you do, then release. */
 export class ReleaseRequestedError extends BucketlockError {
   /** Why, in the words of who asks. */

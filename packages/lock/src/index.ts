@@ -13,7 +13,7 @@ export {
 export type { CronJob, CronOptions } from "./cron.js";
 export type { CampaignOptions, Election, ElectionOptions, Leadership, LeadOptions } from "./election.js";
 export type { Leader } from "./election-rule.js";
-export { LockLostError, NotAcquiredError, ReleaseRequestedError } from "./errors.js";
+export { LockLostError, NotAcquiredError, NotReleasedError, ReleaseRequestedError } from "./errors.js";
 export type { LockEvent, OnEvent } from "./events.js";
 export {
   type Fence,
@@ -29,9 +29,11 @@ export type { BreakOptions, LockInfo, TicketInfo } from "./inspect.js";
 export type { ArriveOptions, Latch, LatchWaitOptions } from "./latch.js";
 export type { Lease } from "./lease.js";
 export type { AcquireOptions, ForgetOptions, Lock } from "./lock.js";
+export type { Wanted } from "./lock-order.js";
 export { createLocks, type Locks } from "./locks.js";
 export type { Card, Member } from "./member-rule.js";
 export type { JoinOptions, Members, MembersChange, Membership, MembersOptions } from "./members.js";
+export type { AllOptions, MultiLease, MultiLock } from "./multi-lock.js";
 export type { HistoryOptions, OnceJob, OnceOptions, OnceResult, OnceRun, RunInfo } from "./once.js";
 export type { Guarantee, Overlap, Why } from "./once-rule.js";
 export type { ReleaseRequest } from "./revocation.js";

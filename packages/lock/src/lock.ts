@@ -12,6 +12,7 @@ import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./i
 import { Lease } from "./lease.js";
 import type { Answer, Queue } from "./local/queue.js";
 import { askEntries, askTickets, type RequestOptions, releaseRequest } from "./revoke.js";
+import { runUnder } from "./routine.js";
 import { type LockMode, lockKey, type Mode, parseOwnId } from "./two-object/ticket.js";
 
 export interface AcquireOptions {
@@ -80,18 +81,8 @@ export class Lock {
    * Acquires, runs `fn`, releases. The first error wins: `fn`'s own error is thrown as it is, with a failing release attached as its
    * `releaseError`. When `fn` succeeds but the lease was lost meanwhile, rejects with LockLostError: the work may have overlapped.
    */
-  async run<T>(fn: (lease: Lease) => T | Promise<T>, options: AcquireOptions = {}): Promise<T> {
-    if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
-    const lease = await this.acquire(options);
-    let result: T;
-    try {
-      result = await fn(lease);
-    } catch (error) {
-      await lease.release().catch((releaseError: unknown) => attach(error, releaseError));
-      throw error;
-    }
-    await lease.release();
-    return result;
+  run<T>(fn: (lease: Lease) => T | Promise<T>, options: AcquireOptions = {}): Promise<T> {
+    return runUnder(() => this.acquire(options), fn);
   }
 
   /**
@@ -216,9 +207,4 @@ export class Lock {
     });
     return { turn: holding?.turn(false), by, waitedMs: clock.monotonicMs() - startedMs, local: false };
   }
-}
-
-function attach(error: unknown, releaseError: unknown): void {
-  if (typeof error !== "object" || error === null || !Object.isExtensible(error)) return;
-  Object.defineProperty(error, "releaseError", { value: releaseError, configurable: true });
 }

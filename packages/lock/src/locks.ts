@@ -18,7 +18,9 @@ import { Latch } from "./latch.js";
 import { Queue } from "./local/queue.js";
 import { ALL_RULES } from "./local/turns.js";
 import { Lock, type LockContext } from "./lock.js";
+import { inOrder, type Wanted } from "./lock-order.js";
 import { Members, type MembersOptions } from "./members.js";
+import { MultiLock } from "./multi-lock.js";
 import {
   type HistoryOptions,
   history,
@@ -74,6 +76,16 @@ export class Locks {
   /** A named lock. Asks the store nothing. Throws InvalidError for a key the protocol refuses. */
   lock(key: string): Lock {
     return new Lock(key, this.#context);
+  }
+
+  /**
+   * Several locks at once, all or none: `locks.all(["a", { key: "b", mode: "shared" }])`. Whatever order they are named in, they are
+   * taken in one that is the same for everybody, so nobody waits for each other. Asks the store nothing. Throws InvalidError for a
+   * bad key, or one that is named twice.
+   */
+  all(keys: readonly Wanted[]): MultiLock {
+    const { clock, waitMs } = this.#settings;
+    return new MultiLock(inOrder(keys), { clock, waitMs, lock: (key) => this.lock(key) });
   }
 
   /** A named semaphore: so many may hold it at once. Asks the store nothing. Throws InvalidError for a bad key or number. */

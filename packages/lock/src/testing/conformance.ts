@@ -12,6 +12,7 @@ import { latchTests } from "./conformance/latch.js";
 import { leaseTests } from "./conformance/lease.js";
 import { lineTests } from "./conformance/line.js";
 import { membersTests } from "./conformance/members.js";
+import { multiLockTests } from "./conformance/multi-lock.js";
 import { onceTests } from "./conformance/once.js";
 import { outsideTests } from "./conformance/outside.js";
 import { revokeTests } from "./conformance/revoke.js";
@@ -54,6 +55,7 @@ const PARTS = {
   lease: leaseTests,
   outside: outsideTests,
   semaphore: semaphoreTests,
+  multiLock: multiLockTests,
   revoke: revokeTests,
   election: electionTests,
   once: onceTests,

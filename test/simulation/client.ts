@@ -261,7 +261,8 @@ export class Client implements Store {
     const plain: Fate = { arriveMs: leg(), answerMs: leg(), lands: true, answers: "yes" };
     if (!this.#faulty()) return plain;
     const lease = Math.max(...leases);
-    if (verb === "put" && (what.endsWith("-0") || what.endsWith(RECORD)) && random.float() < stallRate) {
+    const stalls = what.endsWith("-0") || what.endsWith(RECORD) || what.includes(".once.slot.");
+    if (verb === "put" && stalls && random.float() < stallRate) {
       this.#world.count("stall");
       const arriveMs = random.float() * 1.2 * lease;
       const stallMs = random.float() < 0.5 ? random.float() * 1.5 * lease : arriveMs + random.float() * 0.3 * lease;
@@ -320,7 +321,7 @@ function showAnswer(answer: unknown): string {
   const page = answer as ListPage;
   if (page.objects !== undefined) {
     const shown = page.objects.map(
-      (object) => `${short(object.key.split(".lock.")[1]!)}@${object.lastModifiedMs - 1_700_000_000_000}`,
+      (object) => `${short(object.key.split(".lock.")[1] ?? object.key)}@${object.lastModifiedMs - 1_700_000_000_000}`,
     );
     return `[${shown.join(" ")}]`;
   }

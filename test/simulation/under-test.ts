@@ -5,11 +5,12 @@ import type { Lease, LocksOptions } from "@bucketlock/lock";
 import type { Rules as RecordRules } from "../../packages/lock/src/conditional/machine.js";
 import { decode } from "../../packages/lock/src/conditional/record.js";
 import { Locks } from "../../packages/lock/src/locks.js";
+import type { OnceRules } from "../../packages/lock/src/once-rule.js";
 import { settle } from "../../packages/lock/src/settings.js";
 import { drawUlid, type Mutation as Removal } from "../../packages/lock/src/two-object/driver.js";
 import { doorKey, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
 
-export type { Lease };
+export type { Lease, OnceRules };
 export { decode, doorKey, drawUlid, Locks, placeKey, ticketId };
 
 /** Rules to break. Empty: the code as it is. */

@@ -4,7 +4,7 @@
  */
 import { BucketlockError, type Clock, InvalidError, integer, oneOf } from "@bucketlock/core";
 import { Lock, type LockContext } from "./lock.js";
-import { type OnceJob, type OnceOptions, type OnceResult, type OnceRun, once, slotsOf } from "./once.js";
+import { type OnceJob, type OnceOptions, type OnceResult, type OnceRun, runSlot, slotsOf } from "./once.js";
 import { dueNow, onceLock } from "./once-rule.js";
 import { cronSchedule, type Schedule, slotsBetween } from "./schedule.js";
 import { breathe, isPassing, patiently, type Side } from "./side-objects.js";
@@ -131,16 +131,7 @@ class Timetable<T> {
           continue;
         }
         tellNext(undefined);
-        const due = slotsBetween(this.#schedule, cursorMs, nowMs);
-        for (const slotMs of dueNow(due, this.#options.catchUp ?? 0).run) {
-          waiting.throwIfAborted();
-          const ran = await this.#slot(slotMs, waiting, ending);
-          cursorMs = slotMs;
-          // What came due during our own run is left out.
-          if (ran && this.#options.overlap === "skip")
-            cursorMs = Math.max(cursorMs, this.#schedule.last(this.#clock.wallMs()) ?? cursorMs);
-        }
-        cursorMs = Math.max(cursorMs, due.at(-1) ?? nextMs);
+        cursorMs = await this.#due(cursorMs, nowMs, waiting, ending);
       }
     } catch (error) {
       ending.throwIfAborted();
@@ -150,17 +141,43 @@ class Timetable<T> {
     }
   }
 
+  /** Everything that has come due, oldest first. Answers up to where that is. */
+  async #due(cursorMs: number, nowMs: number, waiting: AbortSignal, ending: AbortSignal): Promise<number> {
+    const { catchUp = 0, overlap } = this.#options;
+    const lastMs = this.#schedule.last(nowMs) ?? nowMs;
+    for (;;) {
+      // What nobody has claimed is owed, although it was due before this host looked; but what was left out stays left out.
+      const owes = catchUp > 0 && overlap !== "skip";
+      const markMs = owes ? await this.#mark(waiting) : undefined;
+      const fromMs = Math.min(cursorMs, markMs ?? cursorMs);
+      let isOutdated = false;
+      for (const slotMs of dueNow(slotsBetween(this.#schedule, fromMs, nowMs), catchUp).run) {
+        waiting.throwIfAborted();
+        const ended = await this.#slot(slotMs, owes && markMs === undefined, waiting, ending);
+        isOutdated = ended === "outdated";
+        if (isOutdated) break;
+        cursorMs = Math.max(cursorMs, slotMs);
+        // What came due during our own run is left out.
+        if (ended === "ran" && overlap === "skip") return this.#schedule.last(this.#clock.wallMs()) ?? lastMs;
+      }
+      if (!isOutdated) return Math.max(cursorMs, lastMs);
+    }
+  }
+
   /** From which slot on this host looks; and slots whose runners died when nobody waited for them. */
   async #begin(waiting: AbortSignal, ending: AbortSignal): Promise<number> {
     const { guarantee, catchUp = 0 } = this.#options;
     const nowMs = this.#clock.wallMs();
-    if (guarantee !== "atLeastOnce" && catchUp === 0) return nowMs - 1;
     if (guarantee === "atLeastOnce") {
-      for (const slotMs of await this.#unfinished(waiting)) await this.#slot(slotMs, waiting, ending);
+      for (const slotMs of await this.#unfinished(waiting)) await this.#slot(slotMs, false, waiting, ending);
     }
-    if (catchUp === 0) return nowMs - 1;
-    const markMs = await this.#untilAnswered(waiting, async (side) => (await slotsOf(side, this.#name)).at(-1)?.slotMs);
-    return markMs === undefined ? nowMs - 1 : Math.min(markMs, nowMs - 1);
+    const markMs = catchUp > 0 ? await this.#mark(waiting) : undefined;
+    return Math.min(markMs ?? nowMs - 1, nowMs - 1);
+  }
+
+  async #mark(waiting: AbortSignal): Promise<number | undefined> {
+    const slots = await this.#untilAnswered(waiting, (side) => slotsOf(side, this.#name));
+    return slots.at(-1)?.slotMs;
   }
 
   async #unfinished(waiting: AbortSignal): Promise<number[]> {
@@ -168,8 +185,8 @@ class Timetable<T> {
     return slots.filter(({ ended }) => ended.length === 0).map(({ slotMs }) => slotMs);
   }
 
-  /** One slot, through every passing fault of the store. True: it ran here. */
-  async #slot(slotMs: number, waiting: AbortSignal, ending: AbortSignal): Promise<boolean> {
+  /** One slot, through every passing fault of the store. */
+  async #slot(slotMs: number, first: boolean, waiting: AbortSignal, ending: AbortSignal): Promise<SlotEnd> {
     for (;;) {
       // The wait ends when the job is stopped; a run under way goes on.
       const wait = new AbortController();
@@ -192,10 +209,11 @@ class Timetable<T> {
           waitMs: FOR_LONG_MS,
           signal: AbortSignal.any([ending, wait.signal]),
         };
-        const result = await once(this.#context, this.#name, slotMs, run, options);
+        const result = await runSlot(this.#context, this.#name, slotMs, run, options, first);
+        if (result === "outdated") return result;
         if (!result.ran && result.reason === "busy") continue;
         this.#tell(() => this.#options.onResult?.(result));
-        return result.ran;
+        return result.ran ? "ran" : "left";
       } catch (error) {
         failed = { error };
       } finally {
@@ -205,7 +223,7 @@ class Timetable<T> {
       ending.throwIfAborted();
       if (began || !isWorthAnotherTry(failed.error)) {
         this.#failed(failed.error, slotMs);
-        return began;
+        return began ? "ran" : "left";
       }
       await breathe({ store: this.#context.store, settings: this.#context.settings, signal: waiting });
     }
@@ -239,6 +257,9 @@ class Timetable<T> {
     }
   }
 }
+
+/** What came of a slot here; "outdated": others began while we thought that nobody had. */
+type SlotEnd = "ran" | "left" | "outdated";
 
 /** Nothing ran: the store had trouble, or the line was lost. */
 function isWorthAnotherTry(error: unknown): boolean {

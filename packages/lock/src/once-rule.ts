@@ -101,6 +101,8 @@ export interface Asked {
   readonly overlap: Overlap;
   /** We hold the job's lock: whoever ran before us is done, or dead. */
   readonly holding: boolean;
+  /** Asked for in the belief that no slot was ever claimed: else there may be slots in between that are owed. */
+  readonly first?: boolean | undefined;
 }
 
 export interface Seen {
@@ -130,10 +132,10 @@ export type OnceDecision =
   | { readonly do: "run"; readonly attempt: number }
   /** Only who holds the lock may run it. */
   | { readonly do: "line" }
-  | { readonly do: "leave"; readonly why: Why; readonly by: Run | undefined };
+  | { readonly do: "leave"; readonly why: Why | "outdated"; readonly by: Run | undefined };
 
 /** What to do about a slot. */
-export function decideOnce({ slotMs, guarantee, overlap, holding }: Asked, seen: Seen): OnceDecision {
+export function decideOnce({ slotMs, guarantee, overlap, holding, first }: Asked, seen: Seen): OnceDecision {
   const { slot, run, markMs, earlier } = seen;
   if (slot !== undefined) {
     if (slot.ended.length > 0) return { do: "leave", why: "done", by: run };
@@ -143,6 +145,8 @@ export function decideOnce({ slotMs, guarantee, overlap, holding }: Asked, seen:
     return holding ? { do: "run", attempt: slot.attempts.at(-1)! + 1 } : { do: "line" };
   }
   if (markMs !== undefined && markMs > slotMs) return { do: "leave", why: "behind", by: undefined };
+  // A slot before ours was claimed since.
+  if (first && markMs !== undefined) return { do: "leave", why: "outdated", by: undefined };
   if (holding) return { do: "run", attempt: 1 };
   if (overlap === "skip" && earlier !== undefined) return { do: "leave", why: "overlap", by: earlier };
   return { do: "line" };

@@ -119,7 +119,21 @@ export async function once<T>(
   options: OnceOptions = {},
 ): Promise<OnceResult<T>> {
   if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
-  return new Job(context, name, checkSlot(slot), options).run(fn);
+  const result = await runSlot(context, name, checkSlot(slot), fn, options, false);
+  if (result === "outdated") throw new Error("bug: nothing can be outdated where nothing was believed");
+  return result;
+}
+
+/** The same for a schedule. `first`: it believes that no slot was ever claimed; "outdated": one was, so it must look what is owed. */
+export function runSlot<T>(
+  context: LockContext,
+  name: string,
+  slotMs: number,
+  fn: OnceJob<T>,
+  options: OnceOptions,
+  first: boolean,
+): Promise<OnceResult<T> | "outdated"> {
+  return new Job(context, name, slotMs, options, first).run(fn);
 }
 
 /** The last runs of a job, newest slot first: one LIST, one GET a run, one request more for a run without an end. Throws store errors. */
@@ -199,10 +213,12 @@ class Job {
   readonly #overlap: Overlap;
   readonly #keep: number;
   readonly #options: OnceOptions;
+  readonly #first: boolean;
   readonly #rules: OnceRules;
 
-  constructor(context: LockContext, name: string, slotMs: number, options: OnceOptions) {
+  constructor(context: LockContext, name: string, slotMs: number, options: OnceOptions, first: boolean) {
     this.#context = context;
+    this.#first = first;
     this.#name = name;
     this.#slotMs = slotMs;
     // A run is known by its ticket: no two share one.
@@ -214,7 +230,7 @@ class Job {
     this.#rules = { ...ALL_ONCE_RULES, ...context.mutation.once };
   }
 
-  async run<T>(fn: OnceJob<T>): Promise<OnceResult<T>> {
+  async run<T>(fn: OnceJob<T>): Promise<OnceResult<T> | "outdated"> {
     const { gate, settings } = this.#context;
     const { signal, done } = this.#context.begin(this.#options.signal);
     let side: Side;
@@ -244,7 +260,8 @@ class Job {
     return this.#work(side, lease, claim, fn);
   }
 
-  #left(reason: Why, by: Run | undefined): { ran: false; slotMs: number; reason: Why; by: string | undefined } {
+  #left(reason: Why | "outdated", by: Run | undefined): Extract<OnceResult<never>, { ran: false }> | "outdated" {
+    if (reason === "outdated") return reason;
     return { ran: false, slotMs: this.#slotMs, reason, by: by?.label };
   }
 
@@ -260,7 +277,7 @@ class Job {
 
   #judge(holding: boolean, seen: Seen): OnceDecision {
     return decideOnce(
-      { slotMs: this.#slotMs, guarantee: this.#guarantee, overlap: this.#overlap, holding },
+      { slotMs: this.#slotMs, guarantee: this.#guarantee, overlap: this.#overlap, holding, first: this.#first },
       // A mark that is a host's time says nothing about slots.
       this.#rules.markBySlot ? seen : { ...seen, markMs: undefined },
     );
@@ -269,7 +286,7 @@ class Job {
   // -- In line -----------------------------------------------------------------------------------------------------------
 
   /** Stands in line for the job's lock, with an eye on the slot: another may settle it meanwhile. */
-  async #inLine(side: Side): Promise<{ lease: Lease } | { why: Why; by: Run | undefined }> {
+  async #inLine(side: Side): Promise<{ lease: Lease } | { why: Why | "outdated"; by: Run | undefined }> {
     const over = new AbortController();
     const settled = new Error("the slot was settled by another");
     const signal = AbortSignal.any([side.signal!, over.signal]);

@@ -33,6 +33,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "etag",
       "identity",
       "file-state",
+      "jobs/plan",
       "options",
       "probe-conditions",
       "probe-judge",
@@ -68,6 +69,8 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "file-layout",
       "file-store",
       "http-connection",
+      "jobs/jobs",
+      "jobs/local-files",
       "memory-store",
       "origins",
       "probe",
@@ -101,7 +104,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "s3-store",
       "shared-config-files",
     ],
-    voice: ["index", "open-store", "siblings"],
+    voice: ["index", "jobs/index", "open-store", "siblings"],
   },
   lock: {
     law: [

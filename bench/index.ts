@@ -9,6 +9,7 @@ import { measureContention } from "./contention.js";
 import { measureImports } from "./imports.js";
 import { measureLocks } from "./locks.js";
 import { type BenchOptions, HELP, readOptions, UsageError } from "./options.js";
+import { measurePasses } from "./passes.js";
 import type { Player } from "./players.js";
 import { measureRecords } from "./records.js";
 import { type BenchResult, type ConditionalResult, goalsOf, type TargetResult, table, toJson } from "./report.js";
@@ -49,6 +50,10 @@ async function main(args: readonly string[]): Promise<void> {
       await target.stop();
     }
   }
+  if (!skip.has("passes")) say("passes within a process");
+  const passes = skip.has("passes")
+    ? {}
+    : { passes: [await measurePasses(2, Math.min(seconds, 2)), await measurePasses(1000, Math.min(seconds, 2))] };
   const rivals = skip.has("rivals") ? {} : { rivals: await measureRivals(seconds, say) };
   if (!skip.has("signatures")) say("signatures");
   const signatures = skip.has("signatures") ? {} : { signatures: measureSignatures(Math.min(seconds, 2)) };
@@ -62,6 +67,7 @@ async function main(args: readonly string[]): Promise<void> {
     load: [loadBefore, loadavg()[0]!],
     seconds,
     targets: results,
+    ...passes,
     ...rivals,
     ...signatures,
     ...imports,

@@ -2,7 +2,16 @@
 import { parseArgs } from "node:util";
 import type { Protocol } from "./players.js";
 
-export const parts = ["requests", "locks", "contention", "waiters", "rivals", "signatures", "imports"] as const;
+export const parts = [
+  "requests",
+  "locks",
+  "contention",
+  "waiters",
+  "passes",
+  "rivals",
+  "signatures",
+  "imports",
+] as const;
 export type Part = (typeof parts)[number];
 
 export interface BenchOptions {

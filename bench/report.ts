@@ -2,6 +2,7 @@
 import type { ContentionResult } from "./contention.js";
 import type { ImportsResult } from "./imports.js";
 import type { LocksResult } from "./locks.js";
+import type { PassesResult } from "./passes.js";
 import type { RecordsResult } from "./records.js";
 import type { RequestsResult } from "./requests.js";
 import type { RivalResult } from "./rivals.js";
@@ -31,6 +32,7 @@ export interface BenchResult {
   readonly load: readonly [number, number];
   readonly seconds: number;
   readonly targets: readonly TargetResult[];
+  readonly passes?: readonly PassesResult[];
   /** Other people's locks: no goals. */
   readonly rivals?: readonly RivalResult[];
   readonly signatures?: SignaturesResult;
@@ -85,9 +87,15 @@ export function table(result: BenchResult): string[] {
   return [line(head), ...cells.map(line)];
 }
 
-function rows({ targets, rivals = [], signatures, imports }: BenchResult): Row[] {
+function rows({ targets, passes = [], rivals = [], signatures, imports }: BenchResult): Row[] {
   const list = [...targets.flatMap(ofTarget), ...rivals.flatMap(ofRival)];
   const everywhere = "this machine";
+  for (const { waiters, passUs, requests } of passes) {
+    const what = `passed on within a process, ${waiters} waiters`;
+    const goal = atMost(everywhere, `${what}, us`, passUs.p50, 50);
+    const baseline = requests === 0 ? "no request" : `${requests} REQUESTS`;
+    list.push({ target: everywhere, what, ours: us(passUs), baseline, n: passUs.n, goal });
+  }
   if (signatures !== undefined) {
     const { headerUs, queryUs } = signatures;
     const goal = atMost(everywhere, "signature, us", headerUs.p50, 12);

@@ -196,6 +196,7 @@ test("runs on a file store, prints JSON of the promised shape, leaves nothing", 
         },
       },
     ],
+    passes: [2, 1000].map((waiters) => ({ waiters, passUs: summary, requests: 0 })),
     signatures: { headerUs: summary, queryUs: summary, perSecond: expect.any(Number) },
   });
   expect(result.goals).toEqual(JSON.parse(JSON.stringify(goalsOf(result))));

@@ -36,6 +36,8 @@ export interface Campaign {
   readonly sharedShare?: number;
   readonly impatientShare?: number;
   readonly tokenShare?: number;
+  /** Programs in each process. Default: 1. */
+  readonly locals?: number;
   /** One contender breaks others' live tickets. */
   readonly withCheat?: boolean;
   /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
@@ -85,6 +87,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
       sharedShare: campaign.sharedShare ?? 0.4,
       impatientShare: campaign.impatientShare ?? 0.3,
       tokenShare: campaign.tokenShare ?? 0.6,
+      locals: campaign.locals ?? 1,
       cheats: campaign.withCheat === true && n === 0,
     };
     const worker = start(contender, { args: [JSON.stringify(orders)] });

@@ -126,6 +126,11 @@ function watched(store: Store): Store {
 
 // -- Leases ---------------------------------------------------------------------------------------------------------
 const leases = new Map<string, Lease>();
+/** Leases so far by each ticket. */
+const turns = new Map<string, number>();
+
+/** Leases that are not over, by that ticket. */
+const leasesOf = (ticket: string) => [...leases].filter(([, lease]) => lease.ticketId === ticket);
 
 /** The end of the lease with its margin, on the shared clock. Every pause between these lines only makes it earlier. */
 function untilOf(lease: Lease): number {
@@ -139,10 +144,11 @@ function onEvent(event: LockEvent): void {
   const ticket = event.ticketId;
   if (event.type === "renewed") {
     // Before the claim it is the ticket that was renewed; `got` will know.
-    const lease = leases.get(ticket);
-    if (lease !== undefined) tell({ event: "renewed", ticket, at: now(), until: untilOf(lease) });
+    for (const [name, lease] of leasesOf(ticket))
+      tell({ event: "renewed", ticket: name, at: now(), until: untilOf(lease) });
   } else if (event.type === "lost") {
-    tell({ event: "lost", ticket, at: now(), ranAt: beats[0]!, why: event.why });
+    for (const [name] of leasesOf(ticket))
+      tell({ event: "lost", ticket: name, at: now(), ranAt: beats[0]!, why: event.why });
   } else if (event.type === "tookOver") {
     tell({ event: "tookOver", victim: event.victim, at: now() });
   } else if (event.type === "withdrew") {
@@ -153,7 +159,9 @@ function onEvent(event: LockEvent): void {
 }
 
 async function hold(lease: Lease): Promise<void> {
-  const ticket = lease.ticketId;
+  const turn = (turns.get(lease.ticketId) ?? 0) + 1;
+  turns.set(lease.ticketId, turn);
+  const ticket = turn === 1 ? lease.ticketId : `${lease.ticketId}~${turn}`;
   leases.set(ticket, lease);
   const at = now();
   tell({ event: "got", key: lease.key, mode: lease.mode, ticket, at, until: untilOf(lease) });
@@ -237,10 +245,13 @@ input.once("line", () => stopping.abort("stop"));
 input.once("close", () => stopping.abort("stop"));
 
 tell({ event: "hello" });
-while (!stopping.signal.aborted) {
-  await attempt(locks);
-  await sleep(between(0, 30));
-}
+const program = async () => {
+  while (!stopping.signal.aborted) {
+    await attempt(locks);
+    await sleep(between(0, 30));
+  }
+};
+await Promise.all(Array.from({ length: orders.locals ?? 1 }, program));
 await locks.close().catch((error: unknown) => {
   if (!(error instanceof LockLostError)) tell(troubleOf("close", error));
 });

@@ -63,9 +63,15 @@ for (const { protocol, durationMs } of PROTOCOLS)
 
     it("of several keys is sound", { timeout: limitMs }, async () => {
       const outcome = await campaignOnFiles({
-        ...{ ...common, name: `file, ${protocol}, several keys`, keys: ["a", "b/c", "d e"] },
+        ...{
+          ...common,
+          name: `file, ${protocol}, several keys, 3 programs each`,
+          keys: ["a", "b/c", "d e"],
+          locals: 3,
+        },
       });
       expectSound(outcome);
+      expect(outcome.counts.passed).toBeGreaterThan(0);
       expect(outcome.counts.acquisitions).toBeGreaterThan(durationMs / 500);
     });
 

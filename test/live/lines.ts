@@ -1,5 +1,6 @@
 /**
  * What a contender tells, line by line: the words shared by the worker that writes them and the campaign that reads them.
+ * A lease is told by its ticket; one that its process passed on or joined by `<ticket>~<number>`, from 2.
  * All instants are ms of CLOCK_MONOTONIC, which every process of one host shares. Decides nothing.
  */
 import type { ProbeReport } from "@bucketlock/core";
@@ -82,6 +83,8 @@ export interface ContenderOrders {
   readonly impatientShare: number;
   /** 0 to 1: how many leases are asked for their fencing token. */
   readonly tokenShare: number;
+  /** Programs of the process that take turns on the same locks. Default: 1. */
+  readonly locals?: number | undefined;
   /** Breaks others' live tickets: what the judge must notice. */
   readonly cheats: boolean;
 }

@@ -65,6 +65,7 @@ export function tellStory(all: readonly Told[]): Story {
     counts: {
       attempts: count("ask"),
       acquisitions: count("got"),
+      passed: leases.filter(({ hold }) => hold.ticketId?.includes("~")).length,
       shared: holds.filter((hold) => hold.mode === "shared").length,
       sharedAtOnce: mostAtOnce(holds.filter((hold) => hold.mode === "shared")),
       inOrder: placed.length,
@@ -153,7 +154,8 @@ function withPlace({ hold, untilMs }: Lease, drawing: Drawing | undefined): Hold
 
 /** Took over a lease before the last end that its holder knew: wrong even where nobody held after it. */
 function wrongTakeOvers(all: readonly Told[], leases: readonly Lease[]): string[] {
-  const byTicket = new Map(leases.map((lease) => [lease.hold.ticketId, lease]));
+  // The last of those that were passed on.
+  const byTicket = new Map(leases.map((lease) => [lease.hold.ticketId?.split("~")[0], lease]));
   return all.flatMap(({ actor, lines }) =>
     lines.flatMap((line) => {
       if (line.event !== "tookOver") return [];

@@ -76,36 +76,6 @@ describe("requests", () => {
 });
 
 describe("the line", () => {
-  test("first in, first out; the release hands over in its own write; readers go together; a writer is not starved", async () => {
-    const { open, clock } = setUp();
-    const order: string[] = [];
-    const first = await open().lock.acquire({ mode: "shared" });
-    const queue: Promise<unknown>[] = [];
-    for (const [label, mode] of [
-      ["w1", "exclusive"],
-      ["r2", "shared"],
-      ["r3", "shared"],
-      ["w4", "exclusive"],
-    ] as const) {
-      queue.push(
-        open(label).lock.run(
-          async () => {
-            order.push(`${label} in`);
-            await clock.sleep(100);
-            order.push(`${label} out`);
-          },
-          { mode },
-        ),
-      );
-      await clock.advance(5);
-    }
-    await first.release();
-    await clock.settle(Promise.all(queue));
-    expect(order.slice(0, 2)).toEqual(["w1 in", "w1 out"]);
-    expect(order.slice(2, 4).sort()).toEqual(["r2 in", "r3 in"]);
-    expect(order.slice(6)).toEqual(["w4 in", "w4 out"]);
-  });
-
   test("waitMs over, an abort, a try: nothing of ours is left in the record", async () => {
     const { open, clock, record, events } = setUp();
     const holder = await open().lock.acquire();

@@ -62,37 +62,40 @@ test("a look is one HEAD of the predecessor's door; the pauses grow by a tenth o
   await lease.release();
 });
 
-test("first in, first out; a writer is not starved by readers", async () => {
-  const { clock, open, memory } = setUp();
-  const order: string[] = [];
-  const first = await open("r0").lock.acquire({ mode: "shared" });
-  const queue: Promise<unknown>[] = [];
-  for (const [label, mode] of [
-    ["w1", "exclusive"],
-    ["r2", "shared"],
-    ["r3", "shared"],
-    ["w4", "exclusive"],
-  ] as const) {
-    queue.push(
-      open(label).lock.run(
-        async () => {
-          order.push(`${label} in`);
-          await clock.sleep(100);
-          order.push(`${label} out`);
-        },
-        { mode },
-      ),
-    );
-    await clock.advance(5);
-  }
-  await first.release();
-  await clock.settle(Promise.all(queue));
-  expect(order.slice(0, 2)).toEqual(["w1 in", "w1 out"]);
-  expect(order.slice(2, 4).sort()).toEqual(["r2 in", "r3 in"]);
-  expect(order.slice(4, 6).sort()).toEqual(["r2 out", "r3 out"]);
-  expect(order.slice(6)).toEqual(["w4 in", "w4 out"]);
-  expect(await keysOf(memory)).toEqual([]);
-});
+test.each(["two-object", "conditional"] as const)(
+  "%s: first in, first out; readers go together; a writer is not starved by them",
+  async (protocol) => {
+    const { clock, open, memory } = setUp({ protocol });
+    const order: string[] = [];
+    const first = await open("r0").lock.acquire({ mode: "shared" });
+    const queue: Promise<unknown>[] = [];
+    for (const [label, mode] of [
+      ["w1", "exclusive"],
+      ["r2", "shared"],
+      ["r3", "shared"],
+      ["w4", "exclusive"],
+    ] as const) {
+      queue.push(
+        open(label).lock.run(
+          async () => {
+            order.push(`${label} in`);
+            await clock.sleep(100);
+            order.push(`${label} out`);
+          },
+          { mode },
+        ),
+      );
+      await clock.advance(5);
+    }
+    await first.release();
+    await clock.settle(Promise.all(queue));
+    expect(order.slice(0, 2)).toEqual(["w1 in", "w1 out"]);
+    expect(order.slice(2, 4).sort()).toEqual(["r2 in", "r3 in"]);
+    expect(order.slice(4, 6).sort()).toEqual(["r2 out", "r3 out"]);
+    expect(order.slice(6)).toEqual(["w4 in", "w4 out"]);
+    expect(await keysOf(memory)).toEqual(protocol === "conditional" ? ["k.lock.record"] : []);
+  },
+);
 
 test("waitMs over: NotAcquiredError that names who stood before, and nothing left in line", async () => {
   const { clock, open, memory } = setUp();

@@ -86,6 +86,8 @@ export class Queue implements Sharers {
       this.#waiters.set(id, { startedMs, answer, fail, drop });
     });
     const ask: Ask = { id, mode, deadlineMs: startedMs + waitMs, tries: waitMs === 0 };
+    // The others wait for its end anyway.
+    if (mode === "shared" || ask.tries) this.#look();
     this.#become({ ...this.#turns, asks: [...this.#turns.asks, ask] });
     return asked;
   }
@@ -130,16 +132,18 @@ export class Queue implements Sharers {
   /** Something happened: whatever follows is done at once. */
   #become(turns: Turns): void {
     const { clock, rules } = this.#context;
-    this.#turns = turns;
-    // No timer fires while a process is stopped: what ran out unnoticed takes itself out (gone).
-    if (rules.onlyValid && turns.asks.length > 0) for (const holding of [...this.#holdings.values()]) holding.isValid();
-    this.#turns = { ...this.#turns, held: this.#turns.held.map((held) => this.#asked(held)) };
-    const settled = settle(this.#turns, clock.monotonicMs(), rules);
+    const open = turns.held.map((one) => this.#asked(one));
+    const settled = settle({ ...turns, held: open }, clock.monotonicMs(), rules);
     this.#turns = settled.turns;
     for (const order of settled.orders) this.#carryOut(order);
     this.#setAlarm();
     const { asks, held, standing } = this.#turns;
     if (asks.length === 0 && held.length === 0 && standing === undefined) this.#context.idle();
+  }
+
+  /** No timer fires while a process is stopped: what ran out unnoticed takes itself out (gone). */
+  #look(): void {
+    if (this.#context.rules.onlyValid) for (const holding of [...this.#holdings.values()]) holding.isValid();
   }
 
   /** Somebody asks for the release of that ticket: it is passed on to nobody. */
@@ -260,7 +264,9 @@ export class Queue implements Sharers {
     holding.sharedBy(this);
     const { mode } = holding.ticket;
     const held = { id, mode, grantedMs: this.#context.clock.monotonicMs(), turns: 0, users: 0, closed: false };
-    this.#become({ ...this.#turns, standing: undefined, held: [...this.#turns.held, held] });
+    this.#turns = { ...this.#turns, standing: undefined, held: [...this.#turns.held, held] };
+    this.#look();
+    this.#become(this.#turns);
     // Nobody wanted it any more: who gave up is told when it has gone.
     if (!this.#holdings.has(id)) await holding.release().catch(() => {});
   }
@@ -280,6 +286,7 @@ export class Queue implements Sharers {
     clock.sleep(atMs - nowMs, { signal: alarm.cancel.signal }).then(
       () => {
         this.#alarm = undefined;
+        this.#look();
         this.#become(this.#turns);
       },
       () => {},

@@ -86,16 +86,17 @@ export function settle(before: Turns, nowMs: number, rules: TurnRules): { turns:
     orders.push({ do: "serve", ask: ask.id, held: held.id, isFirst: held.turns === 0 });
     turns = {
       ...turns,
-      asks: turns.asks.filter((one) => one !== ask),
+      asks: turns.asks[0] === ask ? turns.asks.slice(1) : turns.asks.filter((one) => one !== ask),
       held: turns.held.map((one) => (one === held ? { ...one, turns: one.turns + 1, users: one.users + 1 } : one)),
     };
   }
-  const refused = turns.asks.filter((ask, at) => isRefused(turns, ask, at, nowMs));
+  const refused = new Set(turns.asks.filter((ask, at) => isRefused(turns, ask, at, nowMs)));
   for (const { id } of refused) orders.push({ do: "refuse", ask: id });
-  if (refused.length > 0) turns = { ...turns, asks: turns.asks.filter((ask) => !refused.includes(ask)) };
+  if (refused.size > 0) turns = { ...turns, asks: turns.asks.filter((ask) => !refused.has(ask)) };
 
   for (const { id, users } of turns.held) if (users === 0) orders.push({ do: "release", held: id });
-  turns = { ...turns, held: turns.held.filter(({ users }) => users > 0) };
+  if (turns.held.some(({ users }) => users === 0))
+    turns = { ...turns, held: turns.held.filter(({ users }) => users > 0) };
 
   const { standing } = turns;
   const [head] = turns.asks;
@@ -123,10 +124,13 @@ export function stoodFor({ asks, standing }: Turns): readonly Ask[] {
 export function nextLookMs({ asks, held, standing }: Turns, nowMs: number, rules: TurnRules): number | undefined {
   // The last one that a ticket stands for ends with it.
   if (asks.length === 0 || (asks.length === 1 && standing !== undefined)) return undefined;
-  const ends = asks.map(({ deadlineMs }) => deadlineMs);
-  if (standing === undefined) ends.push(...held.map(({ grantedMs }) => grantedMs + rules.localMs));
-  const ahead = ends.filter((atMs) => atMs > nowMs);
-  return ahead.length === 0 ? undefined : Math.min(...ahead);
+  let nextMs = Number.POSITIVE_INFINITY;
+  const consider = (atMs: number) => {
+    if (atMs > nowMs && atMs < nextMs) nextMs = atMs;
+  };
+  for (const { deadlineMs } of asks) consider(deadlineMs);
+  if (standing === undefined) for (const { grantedMs } of held) consider(grantedMs + rules.localMs);
+  return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs;
 }
 
 function servable(

@@ -169,6 +169,8 @@ export class S3Buckets {
     if (typeof acl === "string") {
       const headers: Pair[] = [["x-amz-acl", oneOf("acl", acl, CANNED_ACLS)]];
       await this.#calls.call(options, { ...ask, headers });
+    } else if (typeof acl !== "object" || acl === null) {
+      throw new InvalidError("acl", "must be a canned one, { owner, grants } or { document }", acl);
     } else if ("document" in acl && typeof acl.document === "string" && !("grants" in acl)) {
       const body = Buffer.from(acl.document);
       await this.#calls.call(options, { ...ask, body, headers: this.#calls.documentHeaders(body) });

@@ -3,7 +3,8 @@
  * parts, and new metadata by a copy onto itself. No byte of an object passes through here. A copy in parts that fails
  * leaves no part behind, as far as the server can be reached.
  */
-import { formatHttpDate } from "./clock.js";
+import { checkMetadata } from "./call-checks.js";
+import { formatHttpDate, parseInstantMs } from "./clock.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { extraHeaders, putHeaders } from "./object-options.js";
 import { integer, objectKey, text } from "./options.js";
@@ -107,13 +108,14 @@ export class S3Copy {
   async copy(source: S3Source, key: string, given: CopyOptions): Promise<CopyAnswer> {
     objectKey("key", key);
     const options = { ...given, timeoutMs: given.timeoutMs ?? COPY_MS };
+    if (options.replace !== undefined) checkReplace(options.replace);
     const from = this.#place(source);
     const conditions = sourceConditions(options, this.#calls.bareIfMatch);
     const limits = partLimits(options);
     if (limits.aboveBytes !== undefined) {
       const facts = await this.#head(from, options);
       if (facts === undefined) return { outcome: "absent" };
-      if (sizeOf(facts) > limits.aboveBytes) return this.#inParts(from, key, facts, conditions, options);
+      if (sizeOf(facts) > limits.aboveBytes) return this.#inParts(from, key, facts, options);
     }
     try {
       return await this.#inOne(from, key, conditions, options);
@@ -122,7 +124,7 @@ export class S3Copy {
       const facts = await this.#head(from, options);
       if (facts === undefined) return { outcome: "absent" };
       if (sizeOf(facts) <= ONE_COPY_MAX_BYTES) throw error;
-      return this.#inParts(from, key, facts, conditions, options);
+      return this.#inParts(from, key, facts, options);
     }
   }
 
@@ -131,7 +133,7 @@ export class S3Copy {
    * all of it; what `headers` and `contentType` do not name is kept.
    */
   async update(key: string, changes: S3Metadata, options: UpdateOptions): Promise<CopyAnswer> {
-    putHeaders(changes);
+    checkReplace(changes);
     const from = this.#place({ key, bucket: options.bucket });
     const facts = await this.#head(from, options);
     if (facts === undefined) return { outcome: "absent" };
@@ -175,19 +177,11 @@ export class S3Copy {
     }
   }
 
-  async #inParts(
-    from: Place,
-    key: string,
-    facts: HttpAnswer,
-    conditions: readonly Pair[],
-    options: CopyOptions,
-  ): Promise<CopyAnswer> {
-    // Asked here too: not every server looks at conditions of parts.
+  async #inParts(from: Place, key: string, facts: HttpAnswer, options: CopyOptions): Promise<CopyAnswer> {
+    // Asked here: not every server looks at conditions of parts, and those have one of their own.
+    if (!meets(facts, options)) return { outcome: "conflict" };
+    const { bucket } = options;
     const etag = facts.header("etag");
-    const { sourceEtag, sourceNotEtag, bucket } = options;
-    if (etag !== undefined && sourceEtag !== undefined && !isSameEtag(etag, sourceEtag)) return { outcome: "conflict" };
-    if (etag !== undefined && sourceNotEtag !== undefined && isSameEtag(etag, sourceNotEtag))
-      return { outcome: "conflict" };
     const call = { bucket, signal: options.signal, timeoutMs: options.timeoutMs };
     const what = options.replace ?? keptOf(facts);
     const headers = { ...what.headers, ...options.headers };
@@ -195,7 +189,7 @@ export class S3Copy {
     const { uploadId } = await multipart.create(key, { ...call, ...what, headers });
     let answer: CopyAnswer;
     try {
-      const parts = await this.#copyParts(from, key, facts, conditions, uploadId, options);
+      const parts = await this.#copyParts(from, key, facts, uploadId, options);
       // RGW ignores that every part must be of the same object, so it is looked at again.
       const now = await this.#head(from, options);
       if (now === undefined || now.header("etag") !== etag) answer = { outcome: "conflict" };
@@ -215,16 +209,14 @@ export class S3Copy {
     from: Place,
     key: string,
     facts: HttpAnswer,
-    conditions: readonly Pair[],
     uploadId: string,
     options: CopyOptions,
   ): Promise<S3Part[]> {
     const etag = facts.header("etag");
     // Every part must be of the same object: the version, and the ETag in case there are none.
     const pinned: Place = { ...from, versionId: from.versionId ?? facts.header("x-amz-version-id") };
-    const isPinned = etag === undefined || options.sourceEtag !== undefined;
-    const same = isPinned ? [] : sourceConditions({ sourceEtag: etag }, this.#calls.bareIfMatch);
-    const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...conditions, ...same];
+    const same = etag === undefined ? [] : sourceConditions({ sourceEtag: etag }, this.#calls.bareIfMatch);
+    const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...same];
     const { partBytes, parallel } = partLimits(options);
     const size = sizeOf(facts);
     const parts = rangesOf(size, partBytes);
@@ -288,6 +280,19 @@ function asAnswer(error: unknown): CopyAnswer {
   throw error;
 }
 
+/** As a server judges the conditions on a source (RFC 9110 13.2.2: a date counts only where no ETag is given). */
+function meets(facts: HttpAnswer, options: CopyOptions): boolean {
+  const { sourceEtag, sourceNotEtag, sourceChangedAfterMs, sourceUnchangedSinceMs } = options;
+  const etag = facts.header("etag") ?? "";
+  const changedMs = parseInstantMs(facts.header("last-modified")) ?? 0;
+  const seconds = (ms: number) => Math.floor(ms / 1000);
+  if (sourceEtag !== undefined) {
+    if (!isSameEtag(etag, sourceEtag)) return false;
+  } else if (sourceUnchangedSinceMs !== undefined && seconds(changedMs) > seconds(sourceUnchangedSinceMs)) return false;
+  if (sourceNotEtag !== undefined) return !isSameEtag(etag, sourceNotEtag);
+  return sourceChangedAfterMs === undefined || seconds(changedMs) > seconds(sourceChangedAfterMs);
+}
+
 function isSameEtag(one: string, other: string): boolean {
   const bare = (etag: string) => etag.replace(/^"(.*)"$/, "$1");
   return bare(one) === bare(other);
@@ -338,6 +343,13 @@ function httpDate(option: string, ms: unknown): string {
   if (typeof ms !== "number" || !Number.isFinite(ms) || Math.abs(ms) > 8.64e15)
     throw new InvalidError(option, "must be an instant in ms since 1970", ms);
   return formatHttpDate(ms);
+}
+
+/** Before anything is sent. */
+function checkReplace(given: S3Metadata): void {
+  if (typeof given !== "object" || given === null) throw new InvalidError("replace", "must be an object", given);
+  checkMetadata(given.metadata);
+  putHeaders(given);
 }
 
 function keptOf(facts: HttpAnswer): S3Metadata & { readonly headers: Record<string, string> } {

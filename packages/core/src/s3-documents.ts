@@ -62,7 +62,9 @@ export function readAccessControl(xml: XmlReader, body: Uint8Array): AccessContr
 
 /** The content of an AccessControlPolicy. Throws InvalidError. */
 export function accessControlTree(acl: AccessControl): Content {
-  const { id, displayName } = acl.owner ?? {};
+  if (typeof acl.owner !== "object" || acl.owner === null)
+    throw new InvalidError("owner", "must be an object with an id", acl.owner);
+  const { id, displayName } = acl.owner;
   return {
     Owner: { ID: identity("owner.id", id), DisplayName: optional("owner.displayName", displayName) },
     AccessControlList: { Grant: grantTrees(acl.grants, PERMISSIONS) },

@@ -62,7 +62,7 @@ export class S3List {
         return;
       } catch (error) {
         // Refused outright, or taken for the first form: a server that has it does neither, and not after a page of it.
-        if (pagesRead > 0 || !lacksSecondForm(error)) throw error;
+        if (pagesRead > 0 || !lacksForm(error)) throw error;
         missing = error;
       }
     }
@@ -74,7 +74,7 @@ export class S3List {
       }
     } catch (error) {
       // Neither form: what is wrong is something else, and the first refusal says it.
-      throw pagesRead === 0 && missing instanceof StoreError && error instanceof StoreError ? missing : error;
+      throw pagesRead === 0 && missing instanceof StoreError && lacksForm(error) ? missing : error;
     }
   }
 
@@ -115,7 +115,7 @@ export class S3List {
 /** The server took the request for one of the first form. Never leaves this file. */
 class FirstForm extends Error {}
 
-function lacksSecondForm(error: unknown): boolean {
+function lacksForm(error: unknown): boolean {
   if (error instanceof FirstForm) return true;
   if (!(error instanceof StoreError)) return false;
   return error.code === "STORE_UNSUPPORTED" || (error.code === "STORE_REFUSED" && error.details.status === 400);

@@ -7,7 +7,7 @@ import { checkTargets } from "./call-checks.js";
 import { InvalidError, StoreError } from "./errors.js";
 import type { S3Delete, S3DeleteManyOptions } from "./s3-delete.js";
 import type { S3List } from "./s3-list.js";
-import { NotDeletedError } from "./s3-multi-delete.js";
+import { NotDeletedError, withoutRepeats } from "./s3-multi-delete.js";
 import type { DeleteFailure, DeleteTarget } from "./store.js";
 
 /** Keys, keys with versions, or everything whose key begins with `prefix` (`""`: the whole bucket). */
@@ -146,7 +146,8 @@ class Work {
     return { deleted: this.#deleted };
   }
 
-  async all(targets: readonly DeleteTarget[]): Promise<void> {
+  async all(given: readonly DeleteTarget[]): Promise<void> {
+    const targets = withoutRepeats(given);
     for (let at = 0; at < targets.length; at += BATCH) await this.batch(targets.slice(at, at + BATCH));
   }
 

@@ -10,6 +10,7 @@ import { graceAfterLossMs, leasePlan } from "../../packages/lock/src/cli/lease-p
 import { locksIn } from "../../packages/lock/src/cli/lock-names.js";
 import { resolveSettings, SETTINGS, unknownVariables } from "../../packages/lock/src/cli/settings.js";
 import { caught, FORWARDED, isForwarded } from "../../packages/lock/src/cli/signals.js";
+import { slotOf } from "../../packages/lock/src/cli/slot.js";
 
 describe("durations", () => {
   test.each([
@@ -187,6 +188,22 @@ test("locks are read from the names of their objects", () => {
     { key: "c", tickets: 0, protocol: "conditional" },
     { key: "d", tickets: 0, protocol: "none" },
   ]);
+});
+
+describe("the slot of once", () => {
+  const now = Date.parse("2026-11-21T10:00:30Z");
+  test.each<[Parameters<typeof slotOf>[0], string]>([
+    [{ slot: "2026-12-01" }, "2026-12-01T00:00:00.000Z"],
+    [{ slot: "2026-12-01T03:00Z" }, "2026-12-01T03:00:00.000Z"],
+    [{ slot: "2026-12-01T03:00:05+02:00" }, "2026-12-01T01:00:05.000Z"],
+    [{ every: "0 3 * * *" }, "2026-11-21T03:00:00.000Z"],
+    [{ every: "0 3 * * *", timezone: "Europe/Berlin" }, "2026-11-21T02:00:00.000Z"],
+    [{ every: "0 10 * * *" }, "2026-11-21T10:00:00.000Z"],
+  ])("%j", (words, slot) => expect(new Date(slotOf(words, now)).toISOString()).toBe(slot));
+
+  test.each(["", "2026-02-31", "2026-12-01T03:00", "tomorrow", "1795267173799"])("refuses --slot %j", (slot) =>
+    expect(() => slotOf({ slot }, now)).toThrow(/^--slot: must be a date/),
+  );
 });
 
 describe("the doctor's findings", () => {

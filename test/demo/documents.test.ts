@@ -25,8 +25,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 function documents(): string[] {
   const inFolder = (folder: string) =>
     existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map((name) => join(folder, name)) : [];
+  const recipes = inFolder(join("docs", "recipes"));
   const readmes = inFolder("packages").map((folder) => join(folder, "README.md"));
-  return ["README.md", "CONTRIBUTING.md", ...inFolder("docs"), ...readmes].filter(
+  return ["README.md", "CONTRIBUTING.md", ...inFolder("docs"), ...recipes, ...readmes].filter(
     (file) => file.endsWith(".md") && existsSync(join(root, file)),
   );
 }

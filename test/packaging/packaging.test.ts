@@ -2,13 +2,14 @@
  * What a user gets: the packages built, packed, checked by publint and attw, installed into an empty folder without a
  * registry, and a lock taken from there.
  */
-import { execFileSync } from "node:child_process";
-import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { temporaryDirectory } from "../servers/guard.js";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { temporaryDirectory, unwatch, watch } from "../servers/guard.js";
 import { build, install, names, node, type PackageName, pack, root, script } from "./packages.js";
 
 const directory = temporaryDirectory("packaging");
@@ -123,5 +124,58 @@ describe("installed into an empty folder", () => {
     `;
     writeFileSync(join(user, "looks.js"), look);
     expect(await node(["looks.js"], user, { NODE_OPTIONS: "" })).toContain("[0,0]");
+  });
+
+  describe("the command line", () => {
+    const bucketlock = (...args: string[]) =>
+      spawnSync(join(user, "node_modules", ".bin", "bucketlock"), args, {
+        cwd: user,
+        encoding: "utf8",
+        env: { ...process.env, NODE_OPTIONS: "", BUCKETLOCK_STORE: `file:${join(directory.path, "cli")}?create=1` },
+      });
+
+    it("runs a command under a lock, by the name that npm gives it", () => {
+      const script = "console.log(process.env.BUCKETLOCK_KEY, process.env.BUCKETLOCK_TOKEN); process.exitCode = 7";
+      const ran = bucketlock("run", "k", "--", process.execPath, "-e", script);
+      expect([ran.status, ran.stdout, ran.stderr]).toEqual([7, "k 1\n", ""]);
+      const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+      expect(bucketlock("--version").stdout).toBe(`${version}\n`);
+    });
+
+    it.skipIf(process.platform !== "linux")("finds its guard in the installed package", async () => {
+      const script = "console.log(process.pid); setInterval(() => {}, 1000)";
+      const wrapper = spawn(
+        process.execPath,
+        ["node_modules/.bin/bucketlock", "run", "k", "--", process.execPath, "-e", script],
+        {
+          cwd: user,
+          stdio: ["ignore", "pipe", "inherit"],
+          env: {
+            ...process.env,
+            NODE_OPTIONS: "",
+            BUCKETLOCK_STORE: `file:${join(directory.path, "guarded")}?create=1`,
+          },
+        },
+      );
+      watch("group", wrapper.pid!);
+      const [said] = (await once(wrapper.stdout, "data")) as [Buffer];
+      wrapper.kill("SIGKILL");
+      await vi.waitFor(() => expect(() => process.kill(Number(String(said)), 0)).toThrow("ESRCH"), { timeout: 20_000 });
+      unwatch("group", wrapper.pid!);
+    });
+
+    it("opens b2: stores where @bucketlock/b2 is installed", () => {
+      const ran = bucketlock("ls", "--store", "b2://bucket/prefix");
+      // It gets as far as asking for the keys.
+      expect([ran.status, ran.stderr]).toEqual([196, expect.not.stringContaining("B2_NOT_INSTALLED")]);
+    });
+
+    it("is not loaded by the library: that works without what only the command line needs", async () => {
+      for (const name of ["commander", "@bomb.sh/tab"]) rmSync(join(user, "node_modules", name), { recursive: true });
+      const program = `import "@bucketlock/lock"; console.log("loaded");`;
+      writeFileSync(join(user, "imports.js"), program);
+      expect(await node(["imports.js"], user, { NODE_OPTIONS: "" })).toBe("loaded\n");
+      expect(bucketlock("--version").status).not.toBe(0);
+    });
   });
 });

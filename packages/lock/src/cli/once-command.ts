@@ -17,8 +17,8 @@ import { Work } from "./work.js";
 
 /** What is recorded of a command that failed. */
 class CommandFailed extends Error {
-  /** The record says how it ended, and no more. */
-  override readonly name = "";
+  /** In the record it reads `command: exit code 4`. */
+  override readonly name = "command";
 
   constructor({ code, signal }: Outcome) {
     super(signal === undefined ? `exit code ${code}` : `signal ${signal}`);

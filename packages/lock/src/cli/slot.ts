@@ -26,12 +26,13 @@ export function slotOf({ slot, every, timezone }: SlotWords, nowMs: number): num
   return last;
 }
 
-/** Without a zone a time would be another on each host. */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** Without a zone a time would be another on each host; a date alone is its midnight in UTC. */
 function instantOf(value: unknown): number {
-  const isTime =
-    typeof value === "string" &&
-    /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(value);
-  const ms = isTime ? parseInstantMs(value) : undefined;
+  const match = typeof value === "string" ? TIME.exec(value) : null;
+  const [, date = "", time = "00:00", seconds = ":00", zone = "Z"] = match ?? [];
+  const ms = match === null ? undefined : parseInstantMs(`${date}T${time}${seconds}${zone}`);
   if (ms === undefined)
     throw new InvalidError("--slot", "must be a date, or a time with its zone, such as 2026-11-21T03:00:00Z", value);
   return ms;

@@ -1,0 +1,249 @@
+/**
+ * The other commands, as a person or a program uses them: what they print, their JSON, their exit codes, where settings come from.
+ * Real processes on a file store.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLocks, openStore } from "@bucketlock/lock";
+import { describe, expect, test, vi } from "vitest";
+import { kill, useProgram } from "./program.js";
+
+const program = useProgram();
+const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 });
+const sh = (script: string, ...args: string[]) => ["--", "sh", "-c", script, "sh", ...args];
+const json = async (...args: string[]) => JSON.parse((await program.run([...args, "--json"])).stdout);
+
+/** Locks held by this very test. */
+async function holding<T>(work: (locks: ReturnType<typeof createLocks>) => Promise<T>): Promise<T> {
+  const locks = createLocks(openStore(program.store()), { label: "holder-1" });
+  try {
+    return await work(locks);
+  } finally {
+    await locks.close();
+  }
+}
+
+test("ls: the locks of a store, below a prefix, for people and programs", () =>
+  holding(async (locks) => {
+    await locks.lock("jobs/a").acquire();
+    await locks.lock("deploy").acquire();
+    expect((await program.run(["ls"])).stdout).toBe("deploy  1 ticket\njobs/a  1 ticket\n");
+    expect(await json("ls", "jobs/")).toEqual([{ key: "jobs/a", tickets: 1, protocol: "two-object" }]);
+    expect(await json("ls", "none/")).toEqual([]);
+  }));
+
+describe("inspect", () => {
+  test("holders and waiters, by either protocol", () =>
+    holding(async (locks) => {
+      await locks.lock("k").acquire();
+      const waiting = locks
+        .lock("k")
+        .acquire({ mode: "shared", signal: AbortSignal.timeout(20_000) })
+        .catch(() => {});
+      const records = createLocks(openStore(program.store()), { protocol: "conditional", label: "other" });
+      await records.lock("r").acquire();
+      await eventually(async () => expect((await json("inspect", "k")).waiters).toHaveLength(1));
+      const info = await json("inspect", "k");
+      expect(info.holders).toEqual([
+        expect.objectContaining({ label: "holder-1", mode: "exclusive", state: "holds", life: "alive" }),
+      ]);
+      const { stdout } = await program.run(["inspect", "k"]);
+      expect(stdout).toMatch(
+        /^k: held by 1, 1 waiting\n {2}holds +holder-1 +exclusive +since 20\S+ \(.+\) +seen .+ ago +alive\n/,
+      );
+      expect((await json("inspect", "r")).holders).toEqual([expect.objectContaining({ label: "other" })]);
+      expect((await program.run(["inspect", "free"])).stdout).toBe("free: free\n");
+      await records.close();
+      await locks.close();
+      await waiting;
+    }));
+
+  test("--watch: a line of JSON at every change, until a signal", () =>
+    holding(async (locks) => {
+      const running = program.start(["inspect", "k", "--watch", "--json"]);
+      await running.shows('"holders":[]');
+      await locks.lock("k").acquire();
+      await running.shows("holder-1");
+      kill(running.pid, "SIGINT");
+      const { code, stdout } = await running.ended;
+      expect(code).toBe(130);
+      expect(
+        stdout
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line).holders.length),
+      ).toEqual([0, 1]);
+    }));
+});
+
+describe("break", () => {
+  test("what is young is kept: 197; what is told is broken", () =>
+    holding(async (locks) => {
+      const lease = await locks.lock("k").acquire();
+      const kept = await program.run(["break", "k", "--yes"]);
+      expect([kept.code, kept.stdout]).toEqual([
+        197,
+        expect.stringMatching(/nothing broken.*holder-1.*younger than 2h/),
+      ]);
+      const nobody = await program.run(["break", "k", "--older-than", "0s"]);
+      expect([nobody.code, nobody.stderr]).toEqual([197, expect.stringMatching(/nobody to ask.*\[NOT_CONFIRMED\]/)]);
+      expect(await json("break", "k", "--older-than", "0s", "--yes", "--ticket", "other")).toMatchObject({
+        broken: [],
+      });
+      expect(await json("break", "k", "--older-than", "0s", "--yes")).toEqual({
+        key: "k",
+        broken: [lease.ticketId],
+        kept: [],
+      });
+      const free = await program.run(["break", "k"]);
+      expect([free.code, free.stdout]).toEqual([0, "nothing to break: k\n"]);
+      await lease.release().catch(() => {});
+    }));
+});
+
+test("revoke: the holder's command is told by TERM and decides itself", async () => {
+  const running = program.start([
+    "run",
+    "k",
+    "--lease",
+    "600ms",
+    ...sh(`trap 'echo told; exit 6' TERM; echo ready; while :; do sleep 0.05; done`),
+  ]);
+  await running.shows("ready");
+  expect(await json("revoke", "k", "--reason", "a deploy", "--ticket", "other")).toEqual({ key: "k", asked: [] });
+  expect((await json("revoke", "k", "--reason", "a deploy")).asked).toHaveLength(1);
+  const { code, stdout, stderr } = await running.ended;
+  expect([code, stdout]).toEqual([6, "ready\ntold\n"]);
+  expect(stderr).toMatch(/asks for k \(a deploy\)/);
+  expect((await program.run(["revoke", "k"])).stdout).toBe("nobody to ask: k\n");
+});
+
+test("run --semaphore: so many at once, and no more", async () => {
+  const go = join(program.directory(), "go");
+  const script = `echo in; while [ ! -e "$1" ]; do sleep 0.05; done`;
+  const two = [0, 1].map(() => program.start(["run", "k", "--semaphore", "2", ...sh(script, go)]));
+  await Promise.all(two.map((one) => one.shows("in")));
+  expect((await program.run(["run", "k", "--semaphore", "2", "--no-wait", "--", "true"])).code).toBe(193);
+  writeFileSync(go, "");
+  expect((await Promise.all(two.map((one) => one.ended))).map(({ code }) => code)).toEqual([0, 0]);
+  expect((await program.run(["run", "k", "--semaphore", "0", "--", "true"])).stderr).toMatch(/--semaphore: must be/);
+  expect((await program.run(["run", "k", "--semaphore", "2", "--shared", "--", "true"])).code).toBe(196);
+});
+
+describe("once", () => {
+  const slot = ["--slot", "2026-12-01T03:00:00Z"];
+
+  test("a slot runs once, on whichever host comes first; history tells", async () => {
+    const script = 'echo "$BUCKETLOCK_SLOT $BUCKETLOCK_ATTEMPT $BUCKETLOCK_TOKEN"';
+    const ran = await Promise.all([1, 2, 3].map(() => program.run(["once", "job", ...slot, ...sh(script)])));
+    expect(ran.map(({ code, stderr }) => [code, stderr])).toEqual([1, 2, 3].map(() => [0, ""]));
+    expect(ran.map(({ stdout }) => stdout).filter(Boolean)).toEqual(["2026-12-01T03:00:00.000Z 1 1\n"]);
+    expect((await program.run(["once", "job", ...slot, "--skip-exit-code", "9", "--", "true"])).code).toBe(9);
+    const failed = await program.run(["once", "job", "--slot", "2026-12-02", ...sh("exit 4")]);
+    expect(failed.code).toBe(4);
+    expect((await program.run(["once", "job", ...slot, ...sh("echo behind")])).stdout).toBe("");
+    expect(await json("history", "job")).toEqual([
+      expect.objectContaining({ slotMs: Date.parse("2026-12-02"), outcome: "failed", error: "command: exit code 4" }),
+      expect.objectContaining({ slotMs: Date.parse("2026-12-01T03:00Z"), outcome: "ok", attempt: 1, token: "1" }),
+    ]);
+    expect((await program.run(["history", "job", "--limit", "1"])).stdout).toMatch(
+      /^2026-12-02\S+ {2}failed .*: exit code 4\n$/,
+    );
+  });
+
+  test("--every: the slot is the last time the pattern was due", async () => {
+    const ran = await program.run(["once", "job", "--every", "0 0 1 1 *", ...sh('echo "$BUCKETLOCK_SLOT"')]);
+    expect(ran.stdout).toMatch(/^20\d\d-01-01T00:00:00\.000Z\n$/);
+    expect((await program.run(["once", "job", "--every", "0 0 1 1 *", ...sh("echo again")])).stdout).toBe("");
+  });
+
+  test.each([
+    [[], /--slot: or --every must be given/],
+    [[...slot, "--every", "* * * * *"], /one of them/],
+    [["--slot", "2026-12-01T03:00"], /time with its zone/],
+    [["--every", "nonsense"], /must be a cron pattern/],
+    [["--every", "* * * * *", "--timezone", "Nowhere"], /must be an IANA time zone/],
+  ])("refuses %j", async (args, message) => {
+    const { code, stderr } = await program.run(["once", "job", ...args, "--", "true"]);
+    expect([code, stderr]).toEqual([196, expect.stringMatching(message)]);
+  });
+});
+
+test("elect: one leads, the next takes over when it is killed, and its token is higher", async () => {
+  const script = `echo "leads $BUCKETLOCK_TOKEN"; exec sleep 1000`;
+  const args = ["elect", "e", "--lease", "600ms", "--grace", "100ms", ...sh(script)];
+  const first = program.start(args);
+  await first.shows("leads 1");
+  const second = program.start(args);
+  await eventually(async () => expect((await json("inspect", "e.election")).waiters).toHaveLength(1));
+  expect((await program.run(["elect", "e", "--no-wait", "--", "true"])).code).toBe(193);
+  kill(first.pid);
+  await second.shows(/leads [2-9]/);
+  kill(second.pid, "SIGTERM");
+  expect((await second.ended).code).toBe(143);
+  const third = await program.run(["elect", "e", ...sh("exit 5")]);
+  expect(third.code).toBe(5);
+});
+
+test("elect: who loses the lead campaigns again", async () => {
+  const running = program.start([
+    "elect",
+    "e",
+    "--lease",
+    "600ms",
+    "--grace",
+    "100ms",
+    ...sh(`echo "leads $BUCKETLOCK_TOKEN"; exec sleep 1000`),
+  ]);
+  await running.shows("leads 1");
+  expect((await program.run(["break", "e.election", "--older-than", "0s", "--yes"])).code).toBe(0);
+  await running.shows(/leads [2-9]/);
+  expect(running.stderr()).toMatch(/standing for election again/);
+});
+
+test("probe: a report, for people and programs", async () => {
+  const report = await json("probe");
+  expect([report.format, report.protocols["two-object"].safe]).toEqual([1, true]);
+}, 60_000);
+
+describe("doctor", () => {
+  test("what is found, where it comes from, what the store allows", async () => {
+    const ran = await program.run(["doctor", "--lease", "20s"]);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toMatch(/setting +store +file:\S+ +BUCKETLOCK_STORE\n/);
+    expect(ran.stdout).toMatch(/setting +lease +20000 ms +--lease\n/);
+    for (const right of ["write", "read", "head", "list", "delete"])
+      expect(ran.stdout).toMatch(new RegExp(`can +${right}`));
+    expect(ran.stdout).toMatch(/all is well\n$/);
+  });
+
+  test("what is wrong, and what to do", async () => {
+    const { code, stdout } = await program.run(["doctor", "--json", "--store", "file:/no/such/dir"], {
+      env: { BUCKETLOCK_LEESE: "1s" },
+    });
+    const { findings } = JSON.parse(stdout);
+    expect(code).toBe(196);
+    expect(findings).toEqual([
+      { level: "problem", text: expect.stringContaining("must exist"), todo: expect.any(String) },
+      { level: "warning", text: "BUCKETLOCK_LEESE is no setting", todo: "check its spelling" },
+    ]);
+  });
+});
+
+test("settings: a flag before the environment, that before the nearest bucketlock.yaml", async () => {
+  const project = join(program.directory(), "project");
+  mkdirSync(join(project, "deep"), { recursive: true });
+  writeFileSync(join(project, "bucketlock.yaml"), "lease: 20s\nlabel: from-file\nwait: 7s\n");
+  const cwd = join(project, "deep");
+  const read = async (args: string[] = [], env: Record<string, string> = {}) =>
+    JSON.parse((await program.run(["doctor", "--json", ...args], { cwd, env })).stdout).settings;
+  const settings = await read(["--lease", "5s"], { BUCKETLOCK_LEASE: "10s", BUCKETLOCK_WAIT: "9s" });
+  expect([settings.lease.value, settings.wait.value, settings.label.value]).toEqual([5_000, 9_000, "from-file"]);
+  expect((await read()).lease).toEqual({ value: 20_000, from: join(project, "bucketlock.yaml") });
+  writeFileSync(join(project, "other.yaml"), "lease: 3s\n");
+  expect((await read(["--config", "../other.yaml"])).lease.value).toBe(3_000);
+  expect((await read([], { BUCKETLOCK_CONFIG: "../other.yaml" })).lease.value).toBe(3_000);
+  writeFileSync(join(project, "bucketlock.yaml"), "lease: [\n");
+  const broken = await program.run(["ls"], { cwd });
+  expect([broken.code, broken.stderr]).toEqual([196, expect.stringMatching(/no YAML.*\[CONFIG_UNREADABLE\]/)]);
+});

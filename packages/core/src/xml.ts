@@ -87,16 +87,22 @@ export class XmlReader {
   readonly #builder: InstanceType<XmlEngine["XMLBuilder"]>;
   readonly #validate: XmlEngine["XMLValidator"]["validate"];
 
-  constructor(engine: XmlEngine) {
+  /** `attributes`: those of elements are read too, as children named `@name`. `lists`: more names that always make a list. */
+  constructor(
+    engine: XmlEngine,
+    { attributes = false, lists = [] }: { readonly attributes?: boolean; readonly lists?: readonly string[] } = {},
+  ) {
     this.#validate = (text) => engine.XMLValidator.validate(text);
     this.#parser = new engine.XMLParser({
-      ignoreAttributes: true,
+      ignoreAttributes: !attributes,
+      attributeNamePrefix: "@",
+      parseAttributeValue: false,
       ignoreDeclaration: true,
       ignorePiTags: true,
       parseTagValue: false,
       trimValues: false,
       processEntities: false,
-      isArray: (name, path) => LISTS.has(name) || LIST_PATHS.has(String(path)),
+      isArray: (name, path) => LISTS.has(name) || lists.includes(name) || LIST_PATHS.has(String(path)),
     });
     this.#builder = new engine.XMLBuilder({
       ignoreAttributes: false,

@@ -23,7 +23,12 @@ const three = { modes: [x, x, x], tickets: 1, timestamps: 2, listing: "spread" }
 const three2 = { ...three, modes: [p, p, p], permits: [2, 2, 2] } as const;
 const PERMITS: readonly Staged[] = [
   { title: "2 permits, no restart", scene: three2, floor: 300_000 },
-  { title: "2 permits, one expires", scene: { ...three2, listing: "snapshot", expiry: [0] }, floor: 200_000 },
+  {
+    title: "2 permits, one expires",
+    scene: { ...three2, listing: "snapshot", expiry: [0] },
+    floor: 200_000,
+    full: true,
+  },
   { title: "2 permits, one never releases", scene: { ...three2, listing: "snapshot", keeps: [0] }, floor: 50_000 },
   {
     title: "2 permits, and one counts 3",

@@ -3,12 +3,12 @@
  * releases, closes. Runs the real locks on its host's clock and its client's network; what it meets goes to the records.
  */
 import { BucketlockError } from "@bucketlock/core";
-import type { LockEvent } from "@bucketlock/lock";
+import type { Lock, LockEvent, MultiLease, Semaphore } from "@bucketlock/lock";
 import { type Client, short } from "./client.js";
 import type { Host } from "./host.js";
 import { isCalm, type Plan } from "./plan.js";
 import type { Records } from "./record.js";
-import { createLocksWith, type Lease, type Locks, type Mutation } from "./under-test.js";
+import { createLocksWith, type Lease, type Locks, type Mutation, parseOwnId } from "./under-test.js";
 import type { World } from "./world.js";
 
 export interface ActorContext {
@@ -88,8 +88,9 @@ export class Actor {
       plan.resumes && random.float() < 0.5 ? abandoned.findIndex((one) => one.leaseMs === this.#leaseMs) : -1;
     const found = left < 0 ? undefined : abandoned.splice(left, 1)[0];
     const key = found?.key ?? random.pick(plan.keys);
-    const mode = random.float() < plan.sharedRate ? "shared" : "exclusive";
-    const lock = this.locks.lock(key);
+    // No chance is drawn for what a world does not have: old seeds keep their histories.
+    if (plan.manyRate > 0 && random.float() < plan.manyRate) return this.#manyRound();
+    const { lock, mode } = this.#wanted(key, found?.ticketId);
     const giveUp = new AbortController();
     const reason = new Error("the program changed its mind");
     const cancel =
@@ -120,6 +121,49 @@ export class Actor {
     this.#leases.push(lease);
     if (this.#c.records.acquired(this.host, lease, found === undefined ? asked : undefined)) world.count("local");
     await this.#hold(lease);
+  }
+
+  #wanted(key: string, resumed: string | undefined): { lock: Lock | Semaphore; mode?: "shared" | "exclusive" } {
+    const { random } = this.#c.world;
+    const { permits, dissentRate, sharedRate } = this.#c.plan;
+    const mode = random.float() < sharedRate ? "shared" : "exclusive";
+    if (permits === undefined) return { lock: this.locks.lock(key), mode };
+    const known = resumed === undefined ? undefined : (parseOwnId(resumed)?.permits ?? 0);
+    if (known !== undefined)
+      return { lock: known === 0 ? this.locks.lock(key) : this.locks.semaphore(key, { permits: known }) };
+    if (dissentRate === 0 || random.float() >= dissentRate) return { lock: this.locks.semaphore(key, { permits }) };
+    if (random.float() < 0.5) return { lock: this.locks.lock(key), mode };
+    return { lock: this.locks.semaphore(key, { permits: permits + 1 }) };
+  }
+
+  /** Two keys or more, in an order of its own. */
+  async #manyRound(): Promise<void> {
+    const { world, plan, records } = this.#c;
+    const { random } = world;
+    const keys = [...plan.keys].sort(() => random.float() - 0.5).slice(0, 2 + random.below(plan.keys.length - 1));
+    const all = this.locks.all(
+      keys.map((key) => ({ key, mode: random.float() < plan.sharedRate ? "shared" : "exclusive" })),
+    );
+    let many: MultiLease | undefined;
+    try {
+      many =
+        random.float() < 0.2 ? await all.tryAcquire() : await all.acquire({ waitMs: 3000 + random.float() * 20_000 });
+    } catch (error) {
+      // Lost while it waited for another.
+      if (hasCode(error, "LEASE_LOST") && !isCalm(plan)) return world.count("lostOne");
+      // What was got before was not given back.
+      if (hasCode(error, "RELEASE_FAILED") && !isCalm(plan)) return world.count("releaseFailed");
+      return this.#checkFailure(error, new Error("never"), false);
+    }
+    if (many === undefined) return world.count("refused");
+    world.count("acquired");
+    world.count("many");
+    const leases = many.keys.map((key) => many.lease(key));
+    this.#leases.push(...leases);
+    for (const lease of leases) records.acquired(this.host, lease, undefined);
+    await this.host.sleep(20 + random.float() ** 2 * 2 * this.#leaseMs);
+    for (const lease of leases) records.ending(lease);
+    await this.#release(() => many.release());
   }
 
   async #hold(lease: Lease): Promise<void> {
@@ -191,7 +235,8 @@ export class Actor {
     const { world } = this.#c;
     world.tell(this.host.name, () => `no lease: ${error instanceof Error ? short(error.message) : error}`);
     const allowed = error instanceof BucketlockError && ALLOWED.has(error.code);
-    if (error === reason) world.count("changedMind");
+    if (hasCode(error, "PERMITS_MISMATCH") && this.#c.plan.dissentRate > 0) world.count("mismatch");
+    else if (error === reason) world.count("changedMind");
     else if (resumed && hasCode(error, "TICKET_NOT_FOUND")) world.count("resumeGone");
     else if (hasCode(error, "NOT_ACQUIRED") || (allowed && !isCalm(this.#c.plan))) world.count("notAcquired");
     else world.violate(`${this.host.name} acquire failed: ${error}`);

@@ -90,6 +90,39 @@ describe("order", () => {
   });
 });
 
+describe("a semaphore", () => {
+  const permit = (fromMs: number, toMs: number, more: Partial<Hold> = {}) =>
+    hold(fromMs, toMs, { mode: "permit", permits: 2, ...more });
+  const order = { orderToleranceMs: 0 };
+
+  it("passes as many as may hold, one after the other too", () => {
+    expect(rulesBroken([permit(0, 10), permit(5, 20), permit(10, 30), permit(20, 40)])).toEqual([]);
+    expect(rulesBroken([permit(0, 10), permit(5, 20), permit(7, 7)])).toEqual([]);
+  });
+
+  it("finds one too many, and who counts otherwise", () => {
+    expect(rulesBroken([permit(0, 10), permit(5, 20), permit(9, 30)])).toEqual(["overlap"]);
+    expect(rulesBroken([permit(0, 10), permit(5, 20), permit(9, 30)], { overlapToleranceMs: 1 })).toEqual([]);
+    expect(rulesBroken([permit(0, 10), permit(5, 20, { permits: 3 })])).toEqual(["overlap"]);
+    expect(rulesBroken([permit(0, 10), hold(5, 20, { mode: "shared" })])).toEqual(["overlap"]);
+  });
+
+  it("finds who was told late only where it made one too many", () => {
+    expect(rulesBroken([permit(0, 10, { toldLostMs: 15 }), permit(12, 20)])).toEqual([]);
+    expect(rulesBroken([permit(0, 10, { toldLostMs: 15 }), permit(2, 20), permit(12, 20)])).toEqual(["untold"]);
+  });
+
+  it("finds who was overtaken, unless there was room for both", () => {
+    const waits = permit(30, 40, { placedMs: 3 });
+    const late = permit(20, 40, { placedMs: 5 });
+    // One permit was free, and two might have taken it: the earlier one must.
+    expect(rulesBroken([permit(0, 30, { placedMs: 0 }), waits, late], order)).toEqual(["order"]);
+    // Two were free: who looks first holds first.
+    expect(rulesBroken([permit(0, 20, { placedMs: 0 }), waits, late], order)).toEqual([]);
+    expect(rulesBroken([permit(0, 30, { placedMs: 0 }), waits, late], { orderToleranceMs: 2 })).toEqual([]);
+  });
+});
+
 it("refuses a record that cannot be", () => {
   expect(rulesBroken([hold(10, 5)])).toEqual(["record"]);
   expect(rulesBroken([hold(Number.NaN, 5)])).toEqual(["record"]);

@@ -2,6 +2,7 @@
  * One history: a seed becomes a world, the world runs until everybody has finished, and the checks are made. The same
  * seed gives the same log, byte for byte.
  */
+import { BucketlockError } from "@bucketlock/core";
 import { checkHistory } from "@bucketlock/lock/testing";
 import { Actor, type ActorContext } from "./actor.js";
 import { Bucket } from "./bucket.js";
@@ -9,7 +10,7 @@ import { Client, short } from "./client.js";
 import { Host, type Pause } from "./host.js";
 import { isCalm, type Plan, planOf } from "./plan.js";
 import { Records } from "./record.js";
-import { createLocksWith, doorKey, drawUlid, type Mutation, ticketId } from "./under-test.js";
+import { createLocksWith, doorKey, drawUlid, type Lease, type Locks, type Mutation, ticketId } from "./under-test.js";
 import { World } from "./world.js";
 
 /** After the faults every actor ends within this of virtual time: its rounds, its waits, everybody's leases. */
@@ -64,7 +65,7 @@ class Population {
     this.#plan = plan;
     this.#mutation = mutation;
     this.#bucket = new Bucket(world, plan);
-    this.#records = new Records(world, this.#bucket);
+    this.#records = new Records(world, this.#bucket, plan.protocol);
     this.#context = { world, plan, records: this.#records, mutation, abandoned: [] };
   }
 
@@ -186,6 +187,10 @@ class Population {
     const locks = createLocksWith(client, options, this.#mutation);
     let done = false;
     const sweep = async () => {
+      if (this.#plan.permits !== undefined) {
+        for (const key of this.#plan.keys) await this.#sweepPermits(locks, key, this.#plan.permits, host);
+        return locks.close();
+      }
       for (const key of this.#plan.keys) {
         const lease = await locks.lock(key).acquire({ waitMs: 120_000 });
         // Who draws a token sweeps the markers before it.
@@ -208,6 +213,22 @@ class Population {
     if (host.timers > 0) world.violate("the sweep left timers");
     const left = this.#bucket.leftovers;
     if (left.length > 0) world.violate(`left after the sweep: ${left.join(", ")}`);
+  }
+
+  /** As many as may hold, for beside fewer the dead of a semaphore are in nobody's way. Who counted otherwise goes when it is dead. */
+  async #sweepPermits(locks: Locks, key: string, permits: number, host: Host): Promise<void> {
+    const leases: Lease[] = [];
+    while (leases.length < permits) {
+      try {
+        const lease = await locks.semaphore(key, { permits }).acquire({ waitMs: 120_000 });
+        leases.push(lease);
+        if (this.#plan.tokenRate > 0) await lease.token();
+      } catch (error) {
+        if (!(error instanceof BucketlockError) || error.code !== "PERMITS_MISMATCH") throw error;
+        await host.sleep(1000);
+      }
+    }
+    for (const lease of leases) await lease.release();
   }
 
   #checkHolds(): void {

@@ -61,6 +61,12 @@ export interface Plan {
   /** Of each lease: left on purpose. */
   readonly abandonRate: number;
   readonly resumes: boolean;
+  /** Every key is a semaphore of so many. */
+  readonly permits?: number;
+  /** Of each acquire of a semaphore: it counts one permit more, or wants a lock. */
+  readonly dissentRate: number;
+  /** Of each acquire: of several keys at once, named in any order. */
+  readonly manyRate: number;
   /** Programs ask now and then whether they still hold; else they only release. */
   readonly looks: boolean;
 }
@@ -104,6 +110,8 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
     sharedRate: chance(0.3) ? 0 : between(0.2, 0.8),
     abandonRate: 0.07,
     resumes: chance(0.3),
+    dissentRate: 0,
+    manyRate: 0,
     looks: true,
   };
   const wanted = { ...plan, ...change };

@@ -8,10 +8,10 @@ import { Locks } from "../../packages/lock/src/locks.js";
 import type { OnceRules } from "../../packages/lock/src/once-rule.js";
 import { settle } from "../../packages/lock/src/settings.js";
 import { drawUlid, type Mutation as Removal } from "../../packages/lock/src/two-object/driver.js";
-import { doorKey, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
+import { doorKey, parseOwnId, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
 
 export type { Lease, OnceRules };
-export { decode, doorKey, drawUlid, Locks, placeKey, ticketId };
+export { decode, doorKey, drawUlid, Locks, parseOwnId, placeKey, ticketId };
 
 /** Rules to break. Empty: the code as it is. */
 export interface Mutation extends Removal {

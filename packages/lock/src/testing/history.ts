@@ -11,6 +11,8 @@ export interface Hold {
   readonly actor: string;
   readonly key: string;
   readonly mode: Mode;
+  /** Of mode permit: how many may hold at once. */
+  readonly permits?: number | undefined;
   /** When `acquire` returned. */
   readonly fromMs: number;
   /** Until when the holder could believe itself the holder: released, told lost, or the end of the lease by its own clock. */
@@ -27,11 +29,11 @@ export interface Hold {
 }
 
 export interface Violation {
-  readonly rule: /** Two leases in conflict were valid at the same time. */
+  readonly rule: /** Two leases in conflict were valid at the same time, or more of a semaphore than it has permits. */
     | "overlap"
     /** A lease was lost, and its holder had not been told when the next one in conflict began. */
     | "untold"
-    /** Who stood in line first held later. */
+    /** Who stood in line first held later; of a semaphore: who held before as many as may hold had gone that were first. */
     | "order"
     /** The record itself cannot be: it ends before it begins, or holds no number. */
     | "record";
@@ -60,14 +62,26 @@ export function checkHistory(holds: readonly Hold[], rules: HistoryRules = {}): 
   for (const line of byKey(sound).values()) {
     checkOverlap(line, rules.overlapToleranceMs ?? 0, add);
     checkTold(line, rules.overlapToleranceMs ?? 0, add);
-    if (rules.orderToleranceMs !== undefined) checkOrder(line, rules.orderToleranceMs, add);
+    checkPermits(line, rules.overlapToleranceMs ?? 0, add);
+    if (rules.orderToleranceMs !== undefined) {
+      checkOrder(line, rules.orderToleranceMs, add);
+      checkPermitOrder(line, rules.orderToleranceMs, add);
+    }
   }
   return violations.sort((a, b) => a.atMs - b.atMs).map(({ violation }) => violation);
 }
 
 type Add = (atMs: number, rule: Violation["rule"], message: string, ...both: Hold[]) => void;
 
-const inConflict = (a: Hold, b: Hold): boolean => a.mode === "exclusive" || b.mode === "exclusive";
+/** Two are too many. Those of one semaphore are counted. */
+const inConflict = (a: Hold, b: Hold): boolean =>
+  (a.mode !== "shared" || b.mode !== "shared") && !areOfOneSemaphore(a, b);
+
+const areOfOneSemaphore = (a: Hold, b: Hold): boolean =>
+  a.mode === "permit" && b.mode === "permit" && a.permits === b.permits;
+
+const isHeldAt = (hold: Hold, atMs: number, toleranceMs: number): boolean =>
+  hold.fromMs <= atMs && hold.toMs - toleranceMs > atMs;
 
 function isRecord(hold: Hold): boolean {
   return Number.isFinite(hold.fromMs) && !Number.isNaN(hold.toMs) && hold.toMs >= hold.fromMs;
@@ -110,6 +124,44 @@ function checkTold(line: readonly Hold[], toleranceMs: number, add: Add): void {
       }
       break;
     }
+  }
+}
+
+/** At the instant at which each begins; and the one that was lost counts until it was told. */
+function checkPermits(line: readonly Hold[], toleranceMs: number, add: Add): void {
+  for (const [index, next] of line.entries()) {
+    if (next.permits === undefined || !isHeldAt(next, next.fromMs, toleranceMs)) continue;
+    const earlier = line.slice(0, index).filter((one) => areOfOneSemaphore(one, next));
+    const held = earlier.filter((one) => isHeldAt(one, next.fromMs, toleranceMs));
+    if (held.length >= next.permits)
+      add(
+        next.fromMs,
+        "overlap",
+        `more than ${next.permits}: ${[...held, next].map(show).join(" and ")}`,
+        ...held,
+        next,
+      );
+    const untold = earlier.filter((one) => !held.includes(one) && (one.toldLostMs ?? 0) - toleranceMs > next.fromMs);
+    if (untold.length > 0 && held.length + untold.length >= next.permits)
+      add(next.fromMs, "untold", `told late: ${untold.map(show).join(" and ")} before ${show(next)}`, ...untold, next);
+  }
+}
+
+/** Whoever begins to hold has fewer than the permits before it that were placed earlier and are there still, holding or waiting. */
+function checkPermitOrder(line: readonly Hold[], toleranceMs: number, add: Add): void {
+  for (const hold of line) {
+    const { permits, placedMs } = hold;
+    if (permits === undefined || placedMs === undefined) continue;
+    const first = line.filter(
+      (one) =>
+        areOfOneSemaphore(one, hold) &&
+        one.placedMs !== undefined &&
+        placedMs - one.placedMs > toleranceMs &&
+        // One that waits holds later for at least an instant.
+        (one.fromMs > hold.fromMs || isHeldAt(one, hold.fromMs, toleranceMs)),
+    );
+    if (first.length < permits || first.every((one) => one.fromMs <= hold.fromMs)) continue;
+    add(hold.fromMs, "order", `${first.map(show).join(" and ")} came before ${show(hold)}`, ...first, hold);
   }
 }
 

@@ -3,9 +3,9 @@
  * Builds first when `dist` is missing or older than the sources.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { build, root } from "./built.js";
 import { type Summary, summarize } from "./statistics.js";
 
 export interface ImportsResult {
@@ -15,15 +15,10 @@ export interface ImportsResult {
   readonly overEmptyMs: number;
 }
 
-const root = fileURLToPath(new URL("../", import.meta.url));
 const WARM_UP_RUNS = 3;
 
 export function measureImports(runs: number, say: (line: string) => void): ImportsResult {
-  if (isStale()) {
-    say("building the packages for the import time (scripts/build.mjs)");
-    const { status } = spawnSync(process.execPath, [join(root, "scripts", "build.mjs")], { stdio: "inherit" });
-    if (status !== 0) throw new Error("the packages could not be built");
-  }
+  build("the import time", say);
   // Inside the workspace, so that the package is found as a user's program finds it; hidden from other tools.
   const folder = mkdtempSync(join(root, "bench", ".imports-"));
   try {
@@ -53,20 +48,4 @@ function start(file: string): number {
   const tookMs = performance.now() - from;
   if (status !== 0) throw new Error(`importing @bucketlock/lock failed: ${/^\w*Error.*$/m.exec(String(stderr))?.[0]}`);
   return tookMs;
-}
-
-function isStale(): boolean {
-  return ["core", "lock"].some((name) => {
-    const built = newestMs(join(root, "packages", name, "dist"), ".js");
-    return built === 0 || built < newestMs(join(root, "packages", name, "src"), ".ts");
-  });
-}
-
-function newestMs(folder: string, ending: string): number {
-  try {
-    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(ending));
-    return Math.max(0, ...files.map((file) => statSync(join(folder, file)).mtimeMs));
-  } catch {
-    return 0;
-  }
 }

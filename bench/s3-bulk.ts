@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { putAll } from "@bucketlock/core/jobs";
 import { findProgram } from "../test/servers/daemon.js";
 import { temporaryDirectory } from "../test/servers/guard.js";
 import { type S3Target, sessionOf } from "./targets.js";
@@ -28,7 +29,10 @@ export async function measureBulk(
     for (let folder = 0; folder < FOLDERS; folder++) mkdirSync(join(directory.path, String(folder)));
     for (let n = 0; n < files; n++)
       writeFileSync(join(directory.path, String(n % FOLDERS), `${n}.bin`), Buffer.alloc(FILE_BYTES, n));
-    const costs = [await byUpload(target, `${prefix}bulk-ours/`, directory.path, files)];
+    const costs = [
+      await byUpload(target, `${prefix}bulk-loop/`, directory.path, files),
+      await byJob(target, `${prefix}bulk-job/`, directory.path, files),
+    ];
     const rclone = findProgram("rclone");
     if (rclone === undefined) say("without rclone: apt-get install rclone");
     else costs.push(byRclone(rclone, target, `${prefix}bulk-rclone/`, directory.path, files));
@@ -38,7 +42,17 @@ export async function measureBulk(
   }
 }
 
-/** Our uploads in a loop, as a program would write it that has nothing else. The job of putAll belongs beside it. */
+async function byJob(target: S3Target, prefix: string, folder: string, files: number): Promise<BulkCost> {
+  await using session = sessionOf(target);
+  const fromMs = performance.now();
+  const from = process.cpuUsage();
+  await putAll(session, folder, prefix, { parallel: PARALLEL });
+  const { user, system } = process.cpuUsage(from);
+  const wallMs = performance.now() - fromMs;
+  return { name: `putAll, ${PARALLEL} at once`, files, wallMs, cpuMs: (user + system) / 1000 };
+}
+
+/** Our uploads in a loop, as a program would write it that knows no jobs. */
 async function byUpload(target: S3Target, prefix: string, folder: string, files: number): Promise<BulkCost> {
   await using session = sessionOf(target);
   const fromMs = performance.now();

@@ -104,6 +104,7 @@ const BY_CODE: Readonly<Record<string, readonly [status: number, ending: Ending]
   QuotaExceeded: [403, refused("FULL")],
   InsufficientStorage: [507, refused("FULL")],
   XMinioStorageFull: [507, refused("FULL")],
+  InvalidBucketState: [409, refused("REFUSED")],
   BucketAlreadyExists: [409, refused("BUCKET_EXISTS")],
   BucketAlreadyOwnedByYou: [409, refused("BUCKET_EXISTS")],
   BucketNotEmpty: [409, refused("BUCKET_NOT_EMPTY")],

@@ -119,7 +119,7 @@ class ObjectBody {
     this.#parts = parts;
     const { Readable } = process.getBuiltinModule("node:stream");
     const { signal } = parts;
-    const onAbort = () => this.readable.destroy(signal!.reason);
+    const onAbort = () => this.#break(signal!.reason);
     this.readable = new Readable({
       highWaterMark: BUFFER_BYTES,
       read: () => this.#more(),
@@ -180,7 +180,7 @@ class ObjectBody {
     this.#stopWaiting();
     const differs = length !== undefined && this.#offset > length ? "length" : check?.differs();
     if (differs === undefined) this.readable.push(null);
-    else this.readable.destroy(corrupt(`the body does not have the announced ${differs}`));
+    else this.#break(corrupt(`the body does not have the announced ${differs}`));
   }
 
   #failed(piece: Piece, reason: unknown): void {
@@ -188,9 +188,16 @@ class ObjectBody {
     this.#stopWaiting();
     const mayAsk = reason instanceof HttpFault && reason.why !== "closed" && this.#parts.rest !== undefined;
     const error = piece.broken(reason) as Error;
-    if (!mayAsk) this.readable.destroy(error);
+    if (!mayAsk) this.#break(error);
     // Nobody reads: it is time enough to ask when somebody does.
     else if (this.#isWanted) void this.#ask(error);
+  }
+
+  /** Who reads later is told then; while nobody does, it must not end the process as an event that nobody hears. */
+  #break(reason: unknown): void {
+    const { readable } = this;
+    if (readable.readableFlowing === null && readable.listenerCount("readable") === 0) readable.once("error", () => {});
+    readable.destroy(reason as Error);
   }
 
   /** What is left, after a break or because it is wanted again. */
@@ -204,7 +211,7 @@ class ObjectBody {
       if (this.readable.destroyed) piece.flow.stop();
       else this.#take(piece);
     } catch (reason) {
-      this.readable.destroy(reason as Error);
+      this.#break(reason);
     } finally {
       this.#isAsking = false;
     }

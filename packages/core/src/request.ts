@@ -7,7 +7,7 @@
  * not used either: it does not end a request that still waits for a connection.
  */
 import type { Readable } from "node:stream";
-import type { buildConnector, Dispatcher, Pool } from "undici";
+import type { buildConnector, Client, Dispatcher, Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
 import type { Pair } from "./uri.js";
 
@@ -109,7 +109,7 @@ const IDLE_MARGIN_MS = 2_000;
 export class HttpClient {
   readonly #settings: HttpSettings;
   readonly #underWay = new Set<(fault: HttpFault) => void>();
-  #pool: Promise<ClosableDispatcher> | undefined;
+  #connections: Promise<Connections> | undefined;
   #closed = false;
 
   constructor(settings: HttpSettings) {
@@ -125,13 +125,14 @@ export class HttpClient {
   async send(request: HttpRequest): Promise<HttpAnswer> {
     request.signal?.throwIfAborted();
     if (this.#closed) throw closedFault(false);
-    this.#pool ??= this.#open();
-    const pool = await this.#pool;
+    this.#connections ??= this.#open();
+    const connections = await this.#connections;
     request.signal?.throwIfAborted();
     if (this.#closed) throw closedFault(false);
-    const answer = await new Promise<HttpAnswer>((resolve, reject) => this.#dispatch(pool, request, resolve, reject));
-    // undici frees a connection one turn after its answer ended; a request sent before that would open another one.
-    await nextTurn();
+    const answer = await new Promise<HttpAnswer>((resolve, reject) =>
+      this.#dispatch(connections, request, resolve, reject),
+    );
+    if (connections.isPool) await nextTurn();
     return answer;
   }
 
@@ -139,12 +140,12 @@ export class HttpClient {
   async close(): Promise<void> {
     this.#closed = true;
     for (const end of [...this.#underWay]) end(closedFault(true));
-    const pool = await this.#pool?.catch(() => undefined);
-    if (pool && !pool.destroyed) await pool.destroy(null);
+    const connections = await this.#connections?.catch(() => undefined);
+    await connections?.destroy();
   }
 
-  async #open(): Promise<ClosableDispatcher> {
-    const { Pool, EnvHttpProxyAgent, buildConnector } = await import("undici");
+  async #open(): Promise<Connections> {
+    const { Client, Pool, EnvHttpProxyAgent, buildConnector } = await import("undici");
     const { origin, connectMs, proxy } = this.#settings;
     const tls = Object.fromEntries(Object.entries(this.#settings.tls ?? {}).filter(([, value]) => value !== undefined));
     // The backstop that gives the socket back when our own, finer limit has ended the request.
@@ -158,16 +159,18 @@ export class HttpClient {
       keepAliveMaxTimeout: IDLE_MAX_MS,
       keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
     };
-    const pool = (to: string | URL, how: Pool.Options) => {
-      const connector = typeof how.connect === "function" ? how.connect : buildConnector({ ...how.connect });
-      return new Pool(to, { ...how, ...settings, connect: withResetsRenamed(connector) });
-    };
-    if (proxy === undefined) return pool(origin, { connect });
-    return new EnvHttpProxyAgent({
+    if (proxy === undefined) {
+      const connector = withResetsRenamed(buildConnector(connect));
+      return new OwnConnections(() => new Client(origin, { ...settings, connect: connector }));
+    }
+    const agent = new EnvHttpProxyAgent({
       ...settings,
       connect,
       // Every connection, to the proxy and through it.
-      factory: (to, how) => pool(to, how as Pool.Options),
+      factory: (to, how: Pool.Options) => {
+        const connector = typeof how.connect === "function" ? how.connect : buildConnector({ ...how.connect });
+        return new Pool(to, { ...how, ...settings, connect: withResetsRenamed(connector) });
+      },
       // Both are said, so that undici does not look into the environment by itself.
       httpProxy: proxy.url,
       httpsProxy: proxy.url,
@@ -177,10 +180,11 @@ export class HttpClient {
       // Many proxies refuse to tunnel to anything but port 443: plain HTTP is asked of the proxy itself.
       proxyTunnel: false,
     });
+    return { isPool: true, take: () => agent, give() {}, destroy: () => agent.destroy(null) };
   }
 
   #dispatch(
-    pool: Dispatcher,
+    connections: Connections,
     request: HttpRequest,
     resolve: (answer: HttpAnswer) => void,
     reject: (reason: unknown) => void,
@@ -227,8 +231,9 @@ export class HttpClient {
 
     const names: Record<string, string> = {};
     for (const [name, value] of request.headers) names[name] = value;
+    const connection = connections.take();
     try {
-      pool.dispatch(
+      connection.dispatch(
         // `reset: false`: without it undici closes the connection after every HEAD.
         { origin, method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
         {
@@ -268,8 +273,12 @@ export class HttpClient {
             succeed();
             abort?.(new Error("the rest is not wanted"));
           },
-          onResponseEnd: succeed,
+          onResponseEnd() {
+            connections.give(connection, true);
+            succeed();
+          },
           onResponseError(_controller, cause) {
+            connections.give(connection, false);
             const sent = abort !== undefined;
             if (sent)
               return fail(
@@ -280,12 +289,61 @@ export class HttpClient {
         },
       );
     } catch (cause) {
+      connections.give(connection, false);
       fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
 }
 
-type ClosableDispatcher = Dispatcher & { readonly destroyed?: boolean };
+/** What requests are sent over. */
+interface Connections {
+  /**
+   * Several connections behind one: they are free again one turn after an answer ended, and a request sent before that opens
+   * another one.
+   */
+  readonly isPool: boolean;
+  take(): Dispatcher;
+  /** The request's answer, or its failure, is complete. */
+  give(connection: Dispatcher, isSound: boolean): void;
+  destroy(): Promise<void>;
+}
+
+/** So many free ones are kept: without a socket after some seconds, they hold little. */
+const FREE_MAX = 64;
+
+/**
+ * Each a client of its own, one request at a time; the one used last first, so that the others' sockets can end. undici's own
+ * pool would have every request wait for the next turn of the event loop.
+ */
+class OwnConnections implements Connections {
+  readonly isPool = false;
+  readonly #make: () => Client;
+  readonly #all = new Set<Client>();
+  readonly #free: Client[] = [];
+
+  constructor(make: () => Client) {
+    this.#make = make;
+  }
+
+  take(): Dispatcher {
+    const free = this.#free.pop();
+    if (free) return free;
+    const made = this.#make();
+    this.#all.add(made);
+    return made;
+  }
+
+  give(connection: Dispatcher, isSound: boolean): void {
+    const client = connection as Client;
+    if (isSound && !client.destroyed && this.#free.length < FREE_MAX) this.#free.push(client);
+    else if (this.#all.delete(client)) void client.destroy().catch(() => {});
+  }
+
+  async destroy(): Promise<void> {
+    this.#free.length = 0;
+    await Promise.all([...this.#all].map((client) => client.destroy(null)));
+  }
+}
 
 // What Node's TLS says of a certificate that it does not accept (its documentation, "X509 certificate error codes"), and
 // of a server that does not speak TLS at all.

@@ -184,7 +184,8 @@ export class S3Exchange {
       const next = hasMoved ? addressing.moved(ask, note) : undefined;
       // What is sent once is not sent there, but the next one will be.
       if (next && verdict.verdict === "refused") addressing.arrived(next);
-      if (verdict.verdict === "again" && tries < maxTries) {
+      // Going elsewhere is no second try.
+      if (verdict.verdict === "again" && (verdict.remedy === "place" || tries - moves < maxTries)) {
         const remainingMs = ask.timeoutMs - (clock.monotonicMs() - startMs);
         if (verdict.remedy === "wait") {
           waitMs = nextWaitMs({

@@ -135,7 +135,8 @@ export class S3Multipart {
       cause = outcome.outcome === "unknown" ? outcome.cause : undefined;
     } catch (error) {
       // An earlier try may have completed it, and then there is no such upload any more.
-      if (!(error instanceof StoreError) || error.details.storeCode !== "NoSuchUpload") throw error;
+      const isGone = error instanceof StoreError && error.details.storeCode === "NoSuchUpload";
+      if (!isGone || error.details.tries === 1) throw error;
       cause = error;
     }
     return this.#look(key, uploadId, parts, options, cause);
@@ -149,7 +150,6 @@ export class S3Multipart {
     cause: unknown,
   ): Promise<PutAnswer> {
     const call = { bucket: options.bucket, signal: options.signal, timeoutMs: options.timeoutMs };
-    const isRefused = cause instanceof StoreError && cause.kind === "invalid";
     try {
       const expected = multipartEtag(parts);
       const there = await this.list(key, uploadId, call);
@@ -168,7 +168,6 @@ export class S3Multipart {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     }
-    if (isRefused && cause.details.tries === 1) throw cause;
     return { outcome: "unknown", cause };
   }
 

@@ -118,12 +118,18 @@ class Upload {
     const first = await this.#next(cut);
     if (first === undefined) throw new Error("a source without a piece");
     if (first.isLast && uploadId === undefined) return this.#inOne(first);
+    let creating: Promise<string> | undefined;
     try {
-      this.#uploadId ??= await this.#create();
+      if (uploadId === undefined) {
+        // Without the caller's signal: an upload whose id is not known could not be removed.
+        creating = this.#create();
+        this.#uploadId = await this.#orAbort(creating);
+      }
       this.#tell();
       const size = await this.#sendAll(first, cut, there);
       return await this.#complete(size);
     } catch (reason) {
+      this.#uploadId ??= await creating?.catch(() => undefined);
       const keeps = this.#options.keepParts ?? uploadId !== undefined;
       if (!keeps && this.#uploadId !== undefined) await this.#remove(this.#uploadId, reason);
       throw reason;
@@ -147,6 +153,7 @@ class Upload {
       metadata,
       headers,
       ...this.#call(0),
+      signal: undefined,
     });
     return uploadId;
   }
@@ -249,6 +256,12 @@ class Upload {
   }
 
   async #next(cut: AsyncGenerator<UploadPiece, void, void>): Promise<UploadPiece | undefined> {
+    // A source may be silent for ever.
+    const { done, value } = await this.#orAbort(cut.next());
+    return done ? undefined : value;
+  }
+
+  async #orAbort<T>(work: Promise<T>): Promise<T> {
     const signal = this.#signal;
     let onAbort = () => {};
     const aborted = new Promise<never>((_, reject) => {
@@ -257,9 +270,7 @@ class Upload {
       else signal.addEventListener("abort", onAbort, { once: true });
     });
     try {
-      // A source may be silent for ever.
-      const { done, value } = await Promise.race([cut.next(), aborted]);
-      return done ? undefined : value;
+      return await Promise.race([work, aborted]);
     } finally {
       signal.removeEventListener("abort", onAbort);
     }

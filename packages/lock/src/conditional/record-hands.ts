@@ -77,6 +77,7 @@ export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
   const { settings, memory, key } = hands;
   let { state, request } = given.first;
   let unknowns = 0;
+  let conflicts = 0;
   try {
     for (;;) {
       given.signal?.throwIfAborted();
@@ -94,6 +95,7 @@ export async function drive(hands: Hands, given: Drive): Promise<Verdict> {
       // Only what is news: a waiter that wakes must not put its old record over what another of us has seen since.
       if (state.stored !== before) memory.set(key, state.stored);
       if (answer.of === "write" && answer.outcome === "unknown" && ++unknowns > 1) await pause(hands, given);
+      if (answer.of === "write" && answer.outcome === "conflict") await giveWay(hands, given, state, conflicts++);
       if (state.phase === "sleep") given.onWait?.(state);
     }
   } catch (error) {
@@ -151,6 +153,17 @@ async function pause(hands: Hands, given: Drive): Promise<void> {
     });
   }
   await clock.sleep(Math.min(pollMaxMs * (0.5 + random.float() / 2), leftMs), { signal: given.signal });
+}
+
+/**
+ * Many who come at once spoil each other's writes, and those of the holder: who only wants to come in tries again after a pause by chance
+ * that doubles, up to half a second. The first conflict is but a stale memory, and who holds never waits.
+ */
+async function giveWay(hands: Hands, given: Drive, state: State, before: number): Promise<void> {
+  if (before === 0 || state.purpose !== "acquire" || state.ending !== undefined) return;
+  const { clock, random, pollMinMs } = hands.settings;
+  const mostMs = Math.min(pollMinMs * 2 ** before, pollMinMs * 25);
+  await clock.sleep(random.float() * mostMs, { signal: given.signal });
 }
 
 async function perform(hands: Hands, given: Drive, request: Exclude<Request, { do: "verdict" }>): Promise<Answer> {

@@ -5,7 +5,7 @@
  */
 
 import { SeededRandom } from "@bucketlock/core/testing";
-import { createLocks, type LocksOptions, type Store } from "@bucketlock/lock";
+import { createLocks, type Locks, type LocksOptions, type Store } from "@bucketlock/lock";
 import { expect } from "vitest";
 import type { Worker, WorkerOptions } from "../processes.js";
 import type { ContenderOrders, Line } from "./lines.js";
@@ -38,6 +38,8 @@ export interface Campaign {
   readonly tokenShare?: number;
   /** Programs in each process. Default: 1. */
   readonly locals?: number;
+  /** Every key is a semaphore of so many. */
+  readonly permits?: number;
   /** One contender breaks others' live tickets. */
   readonly withCheat?: boolean;
   /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
@@ -88,6 +90,7 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
       impatientShare: campaign.impatientShare ?? 0.3,
       tokenShare: campaign.tokenShare ?? 0.6,
       locals: campaign.locals ?? 1,
+      permits: campaign.permits,
       cheats: campaign.withCheat === true && n === 0,
     };
     const worker = start(contender, { args: [JSON.stringify(orders)] });
@@ -197,9 +200,11 @@ export async function expectNothingLeft(
   keys: readonly string[],
   leaseMs: number,
   after?: Pick<Outcome, "locks" | "story">,
+  permits?: number,
 ): Promise<void> {
   const locks = createLocks(store, { leaseMs, ...after?.locks });
   try {
+    if (permits !== undefined) for (const key of keys) await outwaitPermits(locks, key, permits);
     const kept = await Promise.all(
       keys.map((key) =>
         locks.lock(key).run(
@@ -226,6 +231,15 @@ export async function expectNothingLeft(
   } finally {
     await locks.close();
   }
+}
+
+/** The dead of a semaphore go when somebody needs their permit, and what they were asked with the next request. */
+async function outwaitPermits(locks: Locks, key: string, permits: number): Promise<void> {
+  const semaphore = locks.semaphore(key, { permits });
+  const leases = [];
+  while (leases.length < permits) leases.push(await semaphore.acquire({ waitMs: 60_000 }));
+  for (const lease of leases) await lease.release();
+  expect(await semaphore.requestRelease("is anybody left?")).toEqual([]);
 }
 
 type Version = Awaited<ReturnType<typeof everything>>[number];

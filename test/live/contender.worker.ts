@@ -16,6 +16,7 @@ import {
   LockLostError,
   type LockMode,
   NotAcquiredError,
+  type Semaphore,
 } from "@bucketlock/lock";
 import type { ContenderOrders, How, Line } from "./lines.js";
 
@@ -158,24 +159,29 @@ function onEvent(event: LockEvent): void {
   }
 }
 
+/** Only of a semaphore, so that the others cost what they always cost. */
+const isAsked = (lease: Lease): boolean => orders.permits !== undefined && lease.revocation.aborted;
+
 async function hold(lease: Lease): Promise<void> {
   const turn = (turns.get(lease.ticketId) ?? 0) + 1;
   turns.set(lease.ticketId, turn);
   const ticket = turn === 1 ? lease.ticketId : `${lease.ticketId}~${turn}`;
   leases.set(ticket, lease);
   const at = now();
-  tell({ event: "got", key: lease.key, mode: lease.mode, ticket, at, until: untilOf(lease) });
+  const permits = orders.permits === undefined ? {} : { permits: orders.permits };
+  tell({ event: "got", key: lease.key, mode: lease.mode, ticket, ...permits, at, until: untilOf(lease) });
   try {
     // Now and then longer than a lease: only renewals carry it.
     if (random.float() < orders.tokenShare)
       tell({ event: "token", ticket, token: String(await lease.token()), at: now() });
     const endMs = now() + (random.float() < 0.05 ? orders.leaseMs * between(1, 1.6) : between(2, 60));
-    while (now() < endMs && !lease.signal.aborted && !stopping.signal.aborted) {
+    while (now() < endMs && !lease.signal.aborted && !stopping.signal.aborted && !isAsked(lease)) {
       const touched = now();
       lease.throwIfLost();
       tell({ event: "touch", ticket, at: touched });
       await sleep(Math.min(20, Math.max(1, endMs - now())));
     }
+    if (isAsked(lease)) tell({ event: "asked", ticket, at: now() });
   } finally {
     tell({ event: "ending", ticket, at: now() });
     leases.delete(ticket);
@@ -191,7 +197,10 @@ function chooseHow(): How {
   return random.pick(["shortWait", "abort", "try"] as const);
 }
 
-function take(lock: Lock, mode: LockMode, how: How): Promise<Lease | undefined> {
+/** Of this part of the attempts on a semaphore: its holders are asked to release first. */
+const ASK_SHARE = 0.1;
+
+function take(lock: Lock | Semaphore, mode: LockMode | undefined, how: How): Promise<Lease | undefined> {
   const signals = [stopping.signal];
   if (how === "abort") {
     const impatience = new AbortController();
@@ -206,13 +215,18 @@ function take(lock: Lock, mode: LockMode, how: How): Promise<Lease | undefined> 
 async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
   const key = random.pick(orders.keys);
   const shared = random.float() < orders.sharedShare && !orders.cheats;
-  const mode: LockMode = shared ? "shared" : "exclusive";
+  const mode = shared ? "shared" : "exclusive";
   const how = chooseHow();
   tell({ event: "ask", key, mode, how, at: now() });
   let where = "acquire";
   try {
     if (orders.cheats) await locks.lock(key).breakLock({ olderThanMs: 0 });
-    const lease = await take(locks.lock(key), mode, how);
+    const { permits } = orders;
+    if (permits !== undefined && random.float() < ASK_SHARE) await locks.lock(key).requestRelease("others wait");
+    const lease =
+      permits === undefined
+        ? await take(locks.lock(key), mode, how)
+        : await take(locks.semaphore(key, { permits }), undefined, how);
     where = "hold";
     if (lease === undefined) tell({ event: "gaveUp", how });
     else await hold(lease);

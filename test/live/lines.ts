@@ -23,6 +23,8 @@ export type Line =
       readonly key: string;
       readonly mode: Mode;
       readonly ticket: string;
+      /** Of a semaphore. */
+      readonly permits?: number;
       readonly at: number;
       /** Absent: a client whose lock never ends by itself. */
       readonly until?: number;
@@ -40,6 +42,8 @@ export type Line =
       readonly ranAt: number;
       readonly why: string;
     }
+  /** Heard that somebody asks for the release. */
+  | { readonly event: "asked"; readonly ticket: string; readonly at: number }
   /** From now on the holder claims nothing; its objects go next. */
   | { readonly event: "ending"; readonly ticket: string; readonly at: number }
   | { readonly event: "gaveUp"; readonly how: How }
@@ -85,6 +89,8 @@ export interface ContenderOrders {
   readonly tokenShare: number;
   /** Programs of the process that take turns on the same locks. Default: 1. */
   readonly locals?: number | undefined;
+  /** Every key is a semaphore of so many, and now and then somebody asks its holders to release. Default: locks. */
+  readonly permits?: number | undefined;
   /** Breaks others' live tickets: what the judge must notice. */
   readonly cheats: boolean;
 }

@@ -77,6 +77,9 @@ export function tellStory(all: readonly Told[]): Story {
       outlived: leases.filter((lease) => !lease.released && isFollowed(lease, leases)).length,
       tokens: count("token"),
       losses: count("lost"),
+      ...(holds.some((hold) => hold.mode === "permit")
+        ? { permitsAtOnce: mostAtOnce(holds.filter((hold) => hold.mode === "permit")), asked: count("asked") }
+        : {}),
       troubles: count("trouble"),
     },
     findings,
@@ -123,7 +126,16 @@ function leasesOf({ actor, lines, killed }: Told): Lease[] {
     // Neither given back nor told that it ended, by a process that lived on.
     if (endMs === Number.POSITIVE_INFINITY && !killed) toldLostMs = Number.POSITIVE_INFINITY;
     const toMs = Math.max(got.at, touchedMs, Math.min(endMs, untilMs));
-    const hold = { actor, key: got.key, mode: got.mode, fromMs: got.at, toMs, toldLostMs, ticketId: got.ticket };
+    const hold = {
+      actor,
+      key: got.key,
+      mode: got.mode,
+      permits: got.permits,
+      fromMs: got.at,
+      toMs,
+      toldLostMs,
+      ticketId: got.ticket,
+    };
     return [{ hold, untilMs: Math.min(endMs, untilMs), released, token }];
   });
 }
@@ -167,7 +179,7 @@ function wrongTakeOvers(all: readonly Told[], leases: readonly Lease[]): string[
 }
 
 const conflict = (one: Hold, other: Hold): boolean =>
-  one.key === other.key && (one.mode === "exclusive" || other.mode === "exclusive");
+  one.key === other.key && (one.mode !== "shared" || other.mode !== "shared");
 
 /**
  * Tokens rise strictly from holder to holder in conflict. Stopped between the claim and telling it: when it held, if it did, is
@@ -180,13 +192,19 @@ function wrongTokens(leases: readonly Lease[]): string[] {
   return drawn.flatMap((later, at) =>
     drawn
       .slice(0, at)
-      .filter((earlier) => conflict(earlier.hold, later.hold) && earlier.token! >= later.token!)
+      .filter((earlier) => conflict(earlier.hold, later.hold) && isWrong(earlier, later))
       .map(
         (earlier) =>
           `token: ${later.hold.actor} (${later.hold.ticketId}) got ${later.token} on '${later.hold.key}' after ` +
           `${earlier.hold.actor} (${earlier.hold.ticketId}) had ${earlier.token}`,
       ),
   );
+}
+
+/** Holders of a semaphore at the same time may have any; of two that follow each other no protocol gives both the same. */
+function isWrong(earlier: Lease, later: Lease): boolean {
+  if (later.hold.mode !== "permit") return earlier.token! >= later.token!;
+  return earlier.hold.toMs < later.hold.fromMs && earlier.token === later.token;
 }
 
 function highestTokens(leases: readonly Lease[]): Map<string, bigint> {

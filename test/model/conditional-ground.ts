@@ -16,6 +16,7 @@ export const AGED = 1;
 /** Held, and can no longer prove it. */
 export const LOST = 2;
 export const RENEWALS = 2;
+export const RESUMED = 1 << 5;
 export const LISTING = 1 << 6;
 /** Objects of the other protocol: there since its LIST began, or at some time since. */
 export const ALWAYS = 7;
@@ -28,6 +29,7 @@ export const EXCLUSIVE_TOKEN = 9;
 export const BAD_TOKEN = 1 << 14;
 export const DOUBLED = 1 << 15;
 export const ASKED = 1 << 16;
+export const BROKEN = 1 << 17;
 
 interface Pending {
   readonly owner: number;
@@ -141,7 +143,8 @@ export class RecordGround {
     this.next[at] = next.local;
     if (after.ticket !== before.ticket || after.kind === "done") this.next[at + 1] = 0;
     if (this.scene.oneProcess === true && next.memory !== "stays") this.next[2] = this.memoryNumber(next.memory);
-    if (after.kind === "held" && before.token === undefined && before.kind === "run") {
+    const isDrawn = before.token === undefined || before.state?.purpose === "draw";
+    if (after.kind === "held" && isDrawn && before.kind === "run") {
       this.claim(Number(after.token), this.scene.modes[i] === "exclusive");
     }
   }
@@ -151,7 +154,7 @@ export class RecordGround {
     const highest = (history >> TOKEN) & 31;
     const exclusives = (history >> EXCLUSIVE_TOKEN) & 31;
     const bad = token <= (exclusive ? highest : exclusives);
-    const rest = history & (LOST_ANSWERS | BAD_TOKEN | DOUBLED | ASKED);
+    const rest = history & (LOST_ANSWERS | BAD_TOKEN | DOUBLED | ASKED | BROKEN);
     const all = Math.max(highest, token) << TOKEN;
     const line = Math.max(exclusives, exclusive ? token : 0) << EXCLUSIVE_TOKEN;
     this.next[1] = rest | (bad ? BAD_TOKEN : 0) | all | line;

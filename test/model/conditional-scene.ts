@@ -11,6 +11,12 @@ export interface RecordScene {
   readonly permits?: readonly (number | undefined)[];
   /** Once, at any time, a person asks all who hold to release. */
   readonly asks?: boolean;
+  /** Once, at any time, a person breaks a ticket that holds. */
+  readonly breaks?: boolean;
+  /** Instead of a renewal a holder may pass its ticket on within its process: the next one draws a token. */
+  readonly draws?: boolean;
+  /** A holder may stop at any time, and its ticket is found again by its id, once. */
+  readonly resumes?: boolean | readonly number[];
   /** Tickets a contender may draw: 1 + restarts. After the last it stops for good. */
   readonly tickets: number;
   /** No record exists yet; else an empty, confirmed one. */

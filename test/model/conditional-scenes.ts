@@ -106,6 +106,27 @@ export const RECORD_SCENES: readonly StagedRecord[] = [
     floor: 10_000,
   },
   {
+    title: "a ticket is passed on in a process; expiry, 1 answer lost",
+    scene: { ...pair, draws: true, renewals: 1, expiry: true, lost: 1 },
+    floor: 40_000,
+  },
+  {
+    title: "a ticket is passed on twice in a process; expiry, 1 answer lost",
+    scene: { ...pair, draws: true, renewals: 2, expiry: true, lost: 1 },
+    floor: 250_000,
+    full: true,
+  },
+  {
+    title: "a ticket is found again; expiry, 1 answer lost, impatience",
+    scene: { ...pair, resumes: true, expiry: true, lost: 1, impatience: true },
+    floor: 30_000,
+  },
+  {
+    title: "a person breaks a ticket; 1 restart, renewal, 1 answer lost",
+    scene: { ...pair, breaks: true, tickets: 2, renewals: 1, lost: 1 },
+    floor: 20_000,
+  },
+  {
     title: "2 permits; all may expire, one may crash, impatience",
     scene: { ...three2, expiry: true, crash: [0], impatience: true },
     floor: 300_000,
@@ -223,6 +244,18 @@ export const RECORD_MUTANTS: readonly RecordMutant[] = [
     scene: { ...pair, renewals: 1, expiry: true },
     without: { rules: { renewUnderIfMatch: false } },
     found: /both hold|token|left behind/,
+  },
+  {
+    name: "a token for who holds next by a ticket, not counted in the record",
+    scene: { ...pair, draws: true, renewals: 1 },
+    without: { rules: { drawnInRecord: false } },
+    found: /token/,
+  },
+  {
+    name: "a ticket found again with the token it had",
+    scene: { ...pair, resumes: true },
+    without: { rules: { drawnInRecord: false } },
+    found: /token/,
   },
   {
     name: "what another granted believed without a claim",

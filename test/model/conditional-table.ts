@@ -15,6 +15,7 @@ import {
   giveUp,
   type Line,
   type Request,
+  resume,
   type State,
   type Step,
   type Stored,
@@ -164,16 +165,21 @@ export class RecordTable {
     });
   }
 
-  /** From held: a renewal or a release begins. */
-  begin(local: number, what: "renew" | "leave", memory: Stored | undefined): Next {
+  /** From held: a renewal begins, the drawing of a token for who holds next by the ticket, a release, or the ticket is found again. */
+  begin(local: number, what: "renew" | "draw" | "leave" | "resume", memory: Stored | undefined): Next {
     const key = `${local} ${what} ${memory === undefined ? "" : this.#storedKey(memory)}`;
     return this.#once(key, () => {
       const one = this.locals[local]!;
       const line = this.#line(one);
       const cached = this.scene.oneProcess === true ? memory : one.cached;
+      const from = what === "resume" ? undefined : one;
       const first =
-        what === "renew" ? startRenewal(line, one.id, FACTS, cached) : startLeave(line, one.id, cached, true);
-      return this.#settle(one.contender, one.ticket, first, first.state.stored, one, memory);
+        what === "leave"
+          ? startLeave(line, one.id, cached, true)
+          : what === "resume"
+            ? resume(one.id, NOW_MS)
+            : startRenewal(line, one.id, FACTS, cached, what);
+      return this.#settle(one.contender, one.ticket, first, first.state.stored, from, memory);
     });
   }
 
@@ -264,8 +270,10 @@ export class RecordTable {
           const held: Local = { ...base, kind: "held", token: verdict.token, late, cached: this.#cache(state.stored) };
           return { local: this.#number(held), memory };
         }
-        if (verdict.is === "renewed")
-          return { local: this.#number({ ...base, kind: "held", cached: this.#cache(state.stored) }), memory };
+        if (verdict.is === "renewed") {
+          const token = entryOf(verdict.stored.record, state.id)!.token;
+          return { local: this.#number({ ...base, kind: "held", token, cached: this.#cache(state.stored) }), memory };
+        }
         if (verdict.is === "gone") {
           ({ state, request } = startLeave(line, state.id, state.stored, true));
           continue;
@@ -278,7 +286,7 @@ export class RecordTable {
         const plain = this.#normal(state);
         const wanted: Request =
           request.do === "write" ? { ...request, content: this.#plain(request.content) } : request;
-        const held = state.purpose === "renew" ? from : undefined;
+        const held = state.purpose === "renew" || state.purpose === "draw" ? from : undefined;
         const run: Local = {
           ...this.#blank(contender, ticket),
           kind: "run",

@@ -14,20 +14,22 @@
  * holds then. Late duplicates of a stored write need no step: with ETags unique to each write their condition never holds
  * again, and no protocol here deletes the record. With ETags that are hashes of the content they get one.
  */
-import { ask, type Content } from "../../packages/lock/src/conditional/record.js";
+import { ask, type Content, leave } from "../../packages/lock/src/conditional/record.js";
 import {
   AGED,
   ALWAYS,
   ASKED,
+  BROKEN,
   DOUBLED,
   EVER,
   LISTING,
   LOST,
   label,
   RENEWALS,
+  RESUMED,
   RecordGround,
 } from "./conditional-ground.js";
-import { befalls } from "./conditional-scene.js";
+import { befalls, ownerOf } from "./conditional-scene.js";
 import type { Local } from "./conditional-table.js";
 import { name } from "./ground.js";
 
@@ -59,6 +61,9 @@ export const STEPS = [
   "wakes: remembers what it saw last",
   "of the other protocol (trouble):",
   "a person asks all who hold to release",
+  "passes its ticket on: a token is drawn",
+  "stops, and its ticket is found again",
+  "a person breaks a ticket of",
 ] as const;
 const FIRST_OF_ADVERSARY = 8;
 
@@ -72,6 +77,7 @@ export class RecordWorld extends RecordGround {
     for (let i = 0; i < this.count; i++) this.#contender(i);
     this.#land();
     this.#ask();
+    this.#break();
     this.beside?.expand(this.now[3]!, this.now[4]!, this.now[0] !== 0, (word, objects, trouble, token) => {
       this.fresh();
       this.next[3] = word;
@@ -116,6 +122,19 @@ export class RecordWorld extends RecordGround {
       this.next[this.at(i) + 1] = flags + (1 << RENEWALS);
       this.enter(i, this.table.begin(number, "renew", this.memory()), local);
       this.#emit(5, i, 0);
+      if (this.scene.draws === true) {
+        this.fresh();
+        this.next[this.at(i) + 1] = flags + (1 << RENEWALS);
+        this.enter(i, this.table.begin(number, "draw", this.memory()), local);
+        this.#emit(24, i, 0);
+      }
+    }
+    if (befalls(this.scene.resumes, i) && (flags & RESUMED) === 0) {
+      this.fresh();
+      this.enter(i, this.table.begin(number, "resume", this.memory()), local);
+      // Who held by it has stopped; its entry is as old as it was.
+      this.next[this.at(i) + 1] = (flags & ~LOST) | RESUMED;
+      this.#emit(25, i, 0);
     }
     this.fresh();
     this.enter(i, this.table.begin(number, "leave", this.memory()), local);
@@ -143,7 +162,8 @@ export class RecordWorld extends RecordGround {
         this.#emit(19, i, 1);
       }
     }
-    if (state!.purpose === "renew" && request!.do === "read" && state!.unclear.length > 0) {
+    const renews = state!.purpose === "renew" || state!.purpose === "draw";
+    if (renews && request!.do === "read" && state!.unclear.length > 0) {
       this.fresh();
       this.next[this.at(i)] = this.table.breakOff(number);
       this.#emit(20, i, 0);
@@ -244,7 +264,7 @@ export class RecordWorld extends RecordGround {
       this.#emit(3, i, 0);
       return;
     }
-    // Read in the order of the keys: tickets first, markers last.
+    // The last look reads the markers once more, after the tickets; what the first shows is but a beginning.
     const marker = BigInt(objects >> 2);
     const always = ((flags >> ALWAYS) & 3) !== 0;
     const ever = ((flags >> EVER) & 3) !== 0;
@@ -283,7 +303,24 @@ export class RecordWorld extends RecordGround {
     this.#emit(23, -1, 0);
   }
 
+  /** In one step too. Whose ticket it was cannot prove any more that it holds, and does not know yet. */
+  #break(): void {
+    const record = this.table.records[this.now[0]!];
+    if (this.scene.breaks !== true || record === undefined || (this.now[1]! & BROKEN) !== 0) return;
+    for (const { id } of record.holders) {
+      const { contender, ticket } = ownerOf(id);
+      this.fresh();
+      this.next[1]! |= BROKEN;
+      this.put(leave(record, [id]), "break", -1);
+      const local = this.local(this.now, contender);
+      if (local.ticket === ticket && (local.kind === "held" || local.token !== undefined))
+        this.next[this.at(contender) + 1]! |= LOST;
+      this.#emit(26, -1, contender);
+    }
+  }
+
   tell(step: number, actor: number, detail: number): string {
+    if (step === 26) return `${STEPS[step]} ${name(detail)}`;
     const who = step === 15 || step === 16 ? `${name(detail)}'s` : actor < 0 ? "" : name(actor);
     const beside = this.beside?.tell(this.next[3]!, this.next[4]!) ?? "";
     const record = this.table.records[this.next[0]!];

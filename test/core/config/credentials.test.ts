@@ -1,6 +1,9 @@
 /** Where keys come from when they are asked for: when, how often, and how it is said that there are none. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import type { S3Credentials } from "@bucketlock/core";
 import { ManualClock } from "@bucketlock/core/testing";
@@ -280,6 +283,33 @@ describe("the surroundings", () => {
     } finally {
       if (before === undefined) delete process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT;
       else process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT = before;
+    }
+  });
+
+  it("a role of a profile is taken by the real package, with the keys of its source profile", async () => {
+    const asked: string[] = [];
+    const sts = await serve((call) => {
+      asked.push(call);
+      return `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+        <AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>${SECRET}</SecretAccessKey><SessionToken>t</SessionToken>
+        <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`;
+    });
+    const home = mkdtempSync(join(tmpdir(), "bucketlock-role-"));
+    const before = process.env.AWS_ENDPOINT_URL_STS;
+    try {
+      const [config, credentials] = [join(home, "config"), join(home, "credentials")];
+      writeFileSync(config, "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n");
+      writeFileSync(credentials, "[base]\naws_access_key_id = BASE\naws_secret_access_key = base-secret\n");
+      process.env.AWS_ENDPOINT_URL_STS = sts.url;
+      const plan: CredentialPlan = { from: "profile", profile: "work", looked };
+      const found = await ask(plan, { files: [{ path: config }, { path: credentials }] });
+      expect(found).toMatchObject({ accessKeyId: "ROLE", secretAccessKey: SECRET, sessionToken: "t" });
+      expect(asked).toEqual(["POST /"]);
+      expect(sts.seen[0]!.authorization).toMatch(/Credential=BASE\/\d+\/us-east-1\/sts\//);
+    } finally {
+      if (before === undefined) delete process.env.AWS_ENDPOINT_URL_STS;
+      else process.env.AWS_ENDPOINT_URL_STS = before;
+      rmSync(home, { recursive: true });
     }
   });
 

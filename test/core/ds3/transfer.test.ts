@@ -211,6 +211,23 @@ describe("trouble", () => {
     await expect(client.putAll("b", makeFiles(), { signal: ending.signal, onEvent })).rejects.toBe(reason);
   });
 
+  it("an appliance that is busy for long is waited for, at every step; nothing fails for it", async () => {
+    const { client, emulator } = await ready({ pieceBytes: 100 }, "b", { clock: hurried, maxTries: 2 });
+    const busy = { kind: "status", status: 503, headers: { "retry-after": "30" } } as const;
+    const waits: Ds3TransferEvent[] = [];
+    const onEvent = (event: Ds3TransferEvent) => event.type === "waiting" && waits.push(event);
+    emulator.script(({ query }) => query.has("operation"), busy, 20);
+    emulator.script(({ path }) => path === "/_rest_/job_chunk", busy, 20);
+    emulator.script(({ query }) => query.has("offset"), busy, 40);
+    await client.putAll("b", makeFiles(), { onEvent, concurrency: 1 });
+    emulator.script(({ query }) => query.has("offset"), busy, 40);
+    await client.getAll("b", join(dir, "to"), { onEvent, concurrency: 1 });
+    expect(allFiles(join(dir, "to"))).toEqual(Object.keys(CONTENTS).sort());
+    expect(waits.length).toBeGreaterThan(20);
+    expect(waits).toContainEqual({ type: "waiting", jobId: undefined, waitMs: 30_000 });
+    expect(waits).toContainEqual({ type: "waiting", jobId: "job-1", waitMs: 30_000 });
+  });
+
   it("a signal ends what is under way, with its own reason", async () => {
     const { client } = await ready({ pieceBytes: 10 }, "b");
     const reason = new Error("enough");

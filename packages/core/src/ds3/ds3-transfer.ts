@@ -62,7 +62,8 @@ export type Ds3TransferEvent =
       readonly offset: number;
       readonly bytes: number;
     }
-  | { readonly type: "waiting"; readonly jobId: string; readonly waitMs: number };
+  /** `jobId` absent: the job could not be planned yet. */
+  | { readonly type: "waiting"; readonly jobId?: string | undefined; readonly waitMs: number };
 export interface Ds3Transferred {
   readonly jobs: readonly string[];
   readonly objects: number;
@@ -99,7 +100,9 @@ export async function putAll(
   const byName = new Map(sources.map((source) => [source.name, source]));
   if (byName.size < sources.length) throw new InvalidError("sources", "must name each object once", sources);
   for (const batch of run.batches(sources)) {
-    const job = await client.startPut(bucket, batch, { ...run.jobOptions(), maxUploadBytes });
+    const job = await run.patiently(undefined, () =>
+      client.startPut(bucket, batch, { ...run.jobOptions(), maxUploadBytes }),
+    );
     await run.job(job, async (blob, call) => {
       const { path } = byName.get(blob.name) ?? {};
       const pieces = () => (path === undefined ? none() : readPiece(path, blob.offset, blob.length));
@@ -129,7 +132,7 @@ export async function getAll(
   for (const name of names) if (name.endsWith("/")) await makeFolder(paths.get(name)!);
   const files = names.filter((name) => !name.endsWith("/"));
   for (const batch of run.batches(files)) {
-    const job = await client.startGet(bucket, batch, run.jobOptions());
+    const job = await run.patiently(undefined, () => client.startGet(bucket, batch, run.jobOptions()));
     const blobs = job.chunks.flatMap((chunk) => chunk.blobs);
     const mark = hands.random.hex(6);
     const parts = new Map(
@@ -263,10 +266,9 @@ class Run {
     if (isPut) for (const blob of blobs) if (blob.inCache) arrived(blob);
     while (pending.size > 0) {
       const { signal } = this.#options;
-      const ready = await this.#client.readyChunks(jobId, {
-        signal,
-        timeoutMs: Math.min(this.#leftMs(), this.#pieceMs),
-      });
+      const ready = await this.patiently(jobId, () =>
+        this.#client.readyChunks(jobId, { signal, timeoutMs: Math.min(this.#leftMs(), this.#pieceMs) }),
+      );
       if (ready.job.status === "canceled") throw ds3Error("DS3_JOB_CANCELED", `job ${jobId}`);
       const offered = ready.job.chunks.flatMap((chunk) => chunk.blobs).filter((blob) => pending.has(idOf(blob)));
       // A put whose answer was lost is told by the appliance: it has it, or wants it again.
@@ -317,6 +319,8 @@ class Run {
       } catch (error) {
         call.signal?.throwIfAborted();
         if (!(error instanceof BucketlockError)) throw error;
+        // Busy is no failure: it is offered again when it can be moved.
+        if (error.code === "DS3_BUSY") return "again";
         const tried = (tries.get(idOf(blob)) ?? 0) + 1;
         tries.set(idOf(blob), tried);
         if (tried >= TRIES_OF_A_PIECE || !mayPass(error)) return { error };
@@ -327,9 +331,25 @@ class Run {
     }
   }
 
-  async #wait(jobId: string, waitMs: number): Promise<void> {
+  /** As often as the appliance says that it is busy, until the limit: tapes take hours. */
+  async patiently<T>(jobId: string | undefined, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof StoreError && error.code === "DS3_BUSY")) throw error;
+        const { retryAfterMs = POLL_MS } = error.details as { readonly retryAfterMs?: number };
+        await this.#wait(jobId, retryAfterMs);
+      }
+    }
+  }
+
+  async #wait(jobId: string | undefined, waitMs: number): Promise<void> {
     if (waitMs >= this.#leftMs())
-      throw ds3Error("DS3_JOB_STALLED", `job ${jobId}`, { fact: `limit ${this.#limitMs} ms`, retryAfterMs: waitMs });
+      throw ds3Error("DS3_JOB_STALLED", jobId === undefined ? "planning a job" : `job ${jobId}`, {
+        fact: `limit ${this.#limitMs} ms`,
+        retryAfterMs: waitMs,
+      });
     this.#options.onEvent?.({ type: "waiting", jobId, waitMs });
     await this.#hands.clock.sleep(waitMs, { signal: this.#options.signal });
   }

@@ -133,6 +133,22 @@ describe("trouble", () => {
     for (const offset of ["100", "200"]) expect(emulator.seen.filter(isPiece("GET", offset)).length).toBe(2);
   });
 
+  it("a piece that is shorter than planned is never taken for whole", async () => {
+    const { client, emulator } = await ready({ pieceBytes: 100 }, "b", { clock: hurried });
+    emulator.put("b", "long", CONTENTS["deep/er/long.txt"]!);
+    const last = ({ method, query }: { method: string; query: URLSearchParams }) =>
+      method === "GET" && query.get("offset") === "300";
+    emulator.script(last, { kind: "short", bytes: 1 });
+    await client.getAll("b", join(dir, "to"));
+    expect(readFileSync(join(dir, "to", "long"), "utf8")).toBe(CONTENTS["deep/er/long.txt"]);
+    emulator.script(last, { kind: "short", bytes: 1 }, 100);
+    await expect(client.getAll("b", join(dir, "again"))).rejects.toMatchObject({
+      code: "DS3_TRANSFER_FAILED",
+      kind: "corrupt",
+    });
+    expect(allFiles(join(dir, "again"))).toEqual([]);
+  });
+
   it("a piece that keeps failing ends it, or is named with all others at the end; no half file is left", async () => {
     for (const failFast of [true, false]) {
       const { client, emulator } = await ready({ pieceBytes: 100, chunksReady: 9 }, "b");

@@ -137,6 +137,14 @@ describe("files", () => {
     const { emulator, session } = await setup();
     const files = openFiles(session);
     await files.write(local("example"), "k", { headers });
+    const written = await session.headObject("k");
+    for (const change of [
+      () => files.updateMetadata("k", { "x-amz-meta-physics": "Kant" }),
+      () => files.copy("k", "k2", { headers: { "x-amz-meta-a": "b" } }),
+    ]) {
+      await change();
+      expect(emulator.seen.at(-1)!.headers["x-amz-copy-source-if-match"]).toBe(written.found && written.etag);
+    }
     let rewritten = false;
     const meddling = openSession(emulator, {
       onEvent: (event) => {

@@ -34,6 +34,8 @@ export type Ds3Fault =
   | { readonly kind: "lost" }
   /** The body ends early. */
   | { readonly kind: "cut"; readonly bytes: number }
+  /** A whole answer with so many bytes less. */
+  | { readonly kind: "short"; readonly bytes: number }
   /** The body has other bytes. */
   | { readonly kind: "damaged" };
 
@@ -132,7 +134,8 @@ export class Ds3Emulator {
       ? error(refused.status, refused.code, refused.message)
       : this.#answer(seen, Buffer.concat(chunks));
     if (fault?.kind === "lost") return void req.socket.destroy();
-    const body = Buffer.from(made.body);
+    const whole = Buffer.from(made.body);
+    const body = fault?.kind === "short" ? whole.subarray(fault.bytes) : whole;
     res.writeHead(made.status, { ...made.headers, "content-length": body.length });
     if (req.method === "HEAD") return void res.end();
     if (fault?.kind === "cut") return void res.write(body.subarray(0, fault.bytes), () => req.socket.destroy());

@@ -11,10 +11,13 @@ export interface Scripted {
   readonly status?: number;
   /** XML without its declaration, or any text. */
   readonly body?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Several values: the header comes several times. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 export interface Seen {
   readonly method: string;
+  /** As it was sent. */
+  readonly url: string;
   /** Decoded, without the query. */
   readonly path: string;
   readonly query: ReadonlyMap<string, string>;
@@ -41,6 +44,7 @@ export class ScriptedServer {
         const pairs = query === "" ? [] : query.split("&").map((part) => part.split("=").map(decodeURIComponent));
         const seen: Seen = {
           method: req.method!,
+          url: req.url!,
           path: decodeURIComponent(path),
           query: new Map(pairs.map(([name = "", value = ""]) => [name, value])),
           headers: req.headers,

@@ -1,7 +1,8 @@
 /**
  * The code in README.md, docs/ and the packages' READMEs is real: every `ts` block compiles and, unless an HTML comment
  * `<!-- not run... -->` stands before it, runs to a good end; every `npm run` of a shell block exists.
- * A block that names a directory below /tmp gets one of its own.
+ * A block that names a directory below /tmp gets one of its own, one that opens a session from the environment an S3 server
+ * of its own: the emulator, with object lock.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { S3Emulator } from "../emulators/s3/emulator.js";
 import { useWorkers } from "../processes.js";
 
 interface Block {
@@ -73,12 +75,30 @@ describe("ts blocks run", () => {
   test.each(programs.filter(({ isRun }) => isRun).map((block) => [`${block.file}:${block.line}`, block] as const))(
     "%s",
     async (_where, block) => {
-      const program = start(join(folder, nameOf(block)));
-      const exit = await program.exit();
-      expect([exit, program.stderr]).toEqual([{ code: 0, signal: null }, ""]);
+      const emulator = /S3Session\.fromEnv\(\)/.test(block.text)
+        ? await S3Emulator.start({ objectLock: true })
+        : undefined;
+      try {
+        const program = start(join(folder, nameOf(block)), emulator === undefined ? {} : { env: envOf(emulator) });
+        const exit = await program.exit();
+        expect([exit, program.stderr]).toEqual([{ code: 0, signal: null }, ""]);
+        expect(emulator?.unknown ?? []).toEqual([]);
+      } finally {
+        await emulator?.stop();
+      }
     },
   );
 });
+
+function envOf({ keys, region, endpoint, bucket }: S3Emulator): Record<string, string> {
+  return {
+    AWS_ACCESS_KEY_ID: keys.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+    AWS_REGION: region,
+    AWS_ENDPOINT_URL: endpoint,
+    BUCKETLOCK_BUCKET: bucket,
+  };
+}
 
 test("every npm command of a shell block exists", () => {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };

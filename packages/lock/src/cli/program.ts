@@ -6,6 +6,7 @@ import tab from "@bomb.sh/tab/commander";
 import { BucketlockError, InvalidError } from "@bucketlock/core";
 import { Command, CommanderError, Option } from "commander";
 import { errorFacts, errorLine } from "./advice.js";
+import { BASH_COMPLETION } from "./bash-completion.js";
 import { Context, type Flags, type Home } from "./context.js";
 import { doctor } from "./doctor.js";
 import { elect } from "./elect.js";
@@ -229,7 +230,14 @@ export function makeProgram(
       ["bucketlock doctor", "bucketlock doctor --store s3://my-bucket --json"],
     ),
   );
-  tab(program, { completionCommandName: "completion" });
+  const completion = tab(program, { completionCommandName: "completion" });
+  program.commands
+    .find((made) => made.name() === "completion")!
+    .description("Print the completion script of a shell.")
+    .action((shell: string) => {
+      if (shell === "bash") new Screen(false).print(BASH_COMPLETION.trimEnd());
+      else completion.setup("bucketlock", "bucketlock", shell);
+    });
   return program;
 }
 

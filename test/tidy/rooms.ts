@@ -156,6 +156,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "cli/config-file",
       "cli/guard-line",
       "cli/interruption",
+      "cli/probed",
       "cli/screen",
       "cli/store-url",
       "cli/supervise",

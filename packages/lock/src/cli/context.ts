@@ -2,13 +2,14 @@
  * What every command of the command line works with: its settings with where they come from, the screen, and the locks they
  * lead to. Opens nothing before it is asked.
  */
-import { type CallOptions, durationMs, InvalidError, type Store } from "@bucketlock/core";
+import { durationMs, InvalidError, type ProbeReport, type Store } from "@bucketlock/core";
 import { recordKey } from "../conditional/record.js";
 import type { OnEvent } from "../events.js";
 import { createLocks, type Locks } from "../locks.js";
 import type { LocksOptions, Protocol } from "../settings.js";
 import { readConfigFile } from "./config-file.js";
 import { type LeasePlan, leasePlan } from "./lease-plan.js";
+import { probedFor } from "./probed.js";
 import { Screen } from "./screen.js";
 import { type Resolved, resolveSettings } from "./settings.js";
 import { openStoreByUrl } from "./store-url.js";
@@ -48,27 +49,37 @@ export class Context {
   }
 
   /** Locks of which the command line holds some: they end with `close`, and the store with them. */
-  async openLocks(onEvent?: OnEvent): Promise<Locks> {
+  async openLocks(onEvent: OnEvent, signal: AbortSignal): Promise<Locks> {
     const { leaseMs, marginMs } = this.plan;
-    return createLocks(await this.openStore(), { ...this.#options(), leaseMs, marginMs, onEvent });
+    const store = await this.openStore();
+    const protocol = this.settings.protocol.value as Protocol;
+    try {
+      const probed = protocol === "conditional" ? await probedFor(store, signal) : undefined;
+      return createLocks(store, { ...this.#options(protocol, probed), leaseMs, marginMs, onEvent });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   }
 
-  /** For looking at one lock: by the protocol whose objects are there, unless one is named. */
-  async lookAt(key: string, store: Store, options: CallOptions): Promise<Locks> {
+  /** For looking at one lock: by the protocol whose objects are there, unless one is named. `writes`: and for changing it. */
+  async lookAt(key: string, store: Store, signal: AbortSignal, writes = false): Promise<Locks> {
     const { protocol, lease } = this.settings;
-    const named = protocol.from !== "default";
-    const found: Protocol = named
-      ? (protocol.value as Protocol)
-      : (await store.head(recordKey(key), options)).found
-        ? "conditional"
-        : "two-object";
-    return createLocks(store, { ...this.#options(), protocol: found, leaseMs: lease.value });
+    const found =
+      protocol.from !== "default"
+        ? (protocol.value as Protocol)
+        : (await store.head(recordKey(key), { signal })).found
+          ? "conditional"
+          : "two-object";
+    const probed = found === "conditional" && writes ? await probedFor(store, signal) : undefined;
+    return createLocks(store, { ...this.#options(found, probed), leaseMs: lease.value });
   }
 
-  #options(): LocksOptions {
-    const { protocol, settle, label, requestTimeout, wait } = this.settings;
+  #options(protocol: Protocol, probed: ProbeReport | undefined): LocksOptions {
+    const { settle, label, requestTimeout, wait } = this.settings;
     return {
-      protocol: protocol.value as Protocol,
+      protocol,
+      probed,
       settleMs: settle.value,
       waitMs: wait.value,
       ...(label.value === undefined ? {} : { label: label.value }),

@@ -76,7 +76,7 @@ export async function breakLock(context: Context, key: string): Promise<number> 
       return young.length === 0 ? EXIT.done : EXIT.refused;
     }
     if (flags.yes !== true) await confirm(key, old, signal);
-    const locks = await context.lookAt(key, store, { signal });
+    const locks = await context.lookAt(key, store, signal, true);
     const broken = await locks
       .lock(key)
       .breakLock({ olderThanMs, ticketIds: old.map(({ ticketId }) => ticketId), signal });
@@ -92,7 +92,7 @@ export async function revoke(context: Context, key: string): Promise<number> {
   const { screen, flags } = context;
   const reason = (flags.reason as string | undefined) ?? "asked for at a command line";
   return withStore(context, async (store, signal) => {
-    const locks = await context.lookAt(key, store, { signal });
+    const locks = await context.lookAt(key, store, signal, true);
     const wanted = flags.ticket as string[] | undefined;
     const asked = await locks
       .lock(key)
@@ -134,7 +134,7 @@ function names(tickets: readonly TicketInfo[]): string {
 }
 
 async function lookAt(context: Context, key: string, store: Store, signal: AbortSignal): Promise<LockInfo> {
-  const locks = await context.lookAt(key, store, { signal });
+  const locks = await context.lookAt(key, store, signal);
   return locks.lock(key).inspect({ signal });
 }
 

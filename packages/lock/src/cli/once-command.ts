@@ -83,7 +83,7 @@ export async function historyCommand(context: Context, job: string): Promise<num
   const { flags, screen } = context;
   const limit = flags.limit === undefined ? 30 : integer("--limit", Number(flags.limit), { min: 1, max: 1000 });
   return withStore(context, async (store, signal) => {
-    const locks = await context.lookAt(onceLock(job), store, { signal });
+    const locks = await context.lookAt(onceLock(job), store, signal, true);
     const runs = await locks.history(job, { limit, signal });
     if (screen.isJson) screen.json(runs);
     else if (runs.length === 0) screen.print(`no runs: ${job}`);

@@ -3,7 +3,6 @@
  * Decides neither when to acquire nor what an end means.
  */
 import { BucketlockError } from "@bucketlock/core";
-import type { LockEvent } from "../events.js";
 import type { LockInfo } from "../inspect.js";
 import type { Locks } from "../locks.js";
 import { isOnTerminal } from "./command.js";
@@ -18,6 +17,12 @@ export interface Leased extends Supervised {
   readonly revocation?: AbortSignal | undefined;
 }
 
+/** What the locks tell while they work. */
+interface News {
+  readonly renewed: Set<() => void>;
+  onWaiting: () => void;
+}
+
 export class Work {
   readonly locks: Locks;
   readonly interruption: Interruption;
@@ -27,26 +32,32 @@ export class Work {
   #guard: GuardLine | undefined;
   #waiting: Waiting | undefined;
 
-  private constructor(context: Context, locks: Locks, renewed: Set<() => void>, waiting: { begin: () => void }) {
+  private constructor(context: Context, locks: Locks, interruption: Interruption, news: News) {
     this.#context = context;
     this.locks = locks;
-    this.#renewed = renewed;
-    waiting.begin = () => this.#waiting?.begin();
-    this.interruption = new Interruption(this.#onTerminal);
+    this.interruption = interruption;
+    this.#renewed = news.renewed;
+    news.onWaiting = () => this.#waiting?.begin();
     // It starts while the lock is acquired.
     this.#guard = this.#newGuard();
   }
 
   static async open(context: Context): Promise<Work> {
-    const renewed = new Set<() => void>();
-    const waiting = { begin: () => {} };
-    const locks = await context.openLocks((event: LockEvent) => {
-      if (event.type === "renewed") for (const listener of renewed) listener();
-      if (event.type === "waiting") waiting.begin();
-      if (event.type === "renewalFailed")
-        context.screen.note("renewalFailed", { key: event.key, leftMs: Math.round(event.leftMs) });
-    });
-    return new Work(context, locks, renewed, waiting);
+    const { screen } = context;
+    const news: News = { renewed: new Set(), onWaiting: () => {} };
+    const interruption = new Interruption(isOnTerminal());
+    try {
+      const locks = await context.openLocks((event) => {
+        if (event.type === "renewed") for (const listener of news.renewed) listener();
+        if (event.type === "waiting") news.onWaiting();
+        if (event.type === "renewalFailed")
+          screen.note("renewalFailed", { key: event.key, leftMs: Math.round(event.leftMs) });
+      }, interruption.signal);
+      return new Work(context, locks, interruption, news);
+    } catch (error) {
+      interruption.end();
+      throw error;
+    }
   }
 
   /** Says who holds the lock as long as `acquire` waits for it. Its error is rethrown, with the last look at the lock. */

@@ -143,6 +143,18 @@ describe("two-object", () => {
   });
 });
 
+test("conditional: no version of the record stays behind for a request", async () => {
+  const { clock, open, keys } = setUp({ protocol: "conditional" }, true);
+  const a = open("holder");
+  const lease = await a.lock.acquire();
+  await clock.advance(leaseMs / 2);
+  const before = (await keys()).length;
+  await open("ops").lock.requestRelease("now");
+  expect((await keys()).length).toBe(before);
+  await lease.release();
+  await a.locks.close();
+});
+
 describe("in the record", () => {
   const holder = (id: string) =>
     ({ id, mode: "shared", label: "l", leaseMs, token: 1n, renewals: 0, atMs: undefined, granted: false }) as const;

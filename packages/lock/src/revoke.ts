@@ -3,6 +3,7 @@
  */
 import { type CallOptions, InvalidError, type Store } from "@bucketlock/core";
 import { type Line, startAsk } from "./conditional/machine.js";
+import { recordKey } from "./conditional/record.js";
 import { drive, type Hands } from "./conditional/record-hands.js";
 import type { ReleaseRequest } from "./revocation.js";
 import type { Settings } from "./settings.js";
@@ -71,5 +72,6 @@ export async function askEntries(
     timeoutMs: options.timeoutMs,
   });
   if (verdict.is !== "asked") throw new Error(`bug: a request to release ended with '${verdict.is}'`);
+  await hands.memory.versions.sweep(hands.store, recordKey(hands.key), options);
   return [...verdict.ids];
 }

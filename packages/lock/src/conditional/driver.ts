@@ -110,6 +110,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       withdrew("the wait is over");
       return verdict;
     case "disagreed": {
+      await sweep();
       const others = verdict.with.map(({ id: ticketId, permits, label }) => ({ ticketId, permits, label }));
       throw permitsMismatch(key, attempt.permits, others);
     }

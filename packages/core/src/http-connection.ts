@@ -46,7 +46,12 @@ function pem(path: string): string {
     // Of several certificates it reads the first; without one it throws.
     new (nodeCrypto().X509Certificate)(found);
   } catch (cause) {
-    throw new InvalidError("caFile", "must be a readable PEM file of certificates", path, { cause });
+    throw new InvalidError(
+      "caFile",
+      "must be a readable PEM file of certificates (also where AWS_CA_BUNDLE or the profile names it)",
+      path,
+      { cause },
+    );
   }
   return found;
 }
@@ -58,6 +63,10 @@ function proxyUrl(value: unknown): string {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`;
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new InvalidError("proxy", "must be a URL such as http://host:port", "something else");
+    throw new InvalidError(
+      "proxy",
+      "must be a URL such as http://host:port (also where HTTPS_PROXY or HTTP_PROXY says it)",
+      "something else",
+    );
   return url.href;
 }

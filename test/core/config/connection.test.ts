@@ -156,15 +156,17 @@ describe("the options", () => {
     try {
       const noPem = join(dir, "no.pem");
       writeFileSync(noPem, "not a certificate");
-      expect(refusal({ caFile: noPem })).toContain(
-        `caFile: must be a readable PEM file of certificates; got "${noPem}"`,
+      expect(refusal({ caFile: noPem })).toMatch(
+        /^caFile: must be a readable PEM file of certificates .*; got ".*no\.pem"$/,
       );
       expect(refusal({ caFile: join(dir, "gone.pem") })).toContain("caFile");
       expect(refusal({ caFile: certificateFile("ca"), dangerouslyDisableTlsVerification: true })).toContain("caFile");
       expect(refusal({ dangerouslyDisableTlsVerification: "yes" as never })).toContain("must be true or false");
       expect(refusal({ proxy: "" })).toContain("proxy");
       for (const proxy of ["socks5://me:hunter2@host", "http://me:hunter2@host:port"])
-        expect(refusal({ proxy })).toBe('proxy: must be a URL such as http://host:port; got "something else"');
+        expect(refusal({ proxy })).toMatch(
+          /^proxy: must be a URL such as http:\/\/host:port .*; got "something else"$/,
+        );
       expect(refusal({ noProxy: ["host"] as never })).toContain("noProxy");
     } finally {
       await rm(dir, { recursive: true });

@@ -2,9 +2,6 @@
  * One large upload and download in a process of its own, by one client, with the built packages and no loader: what it tells
  * is the process's time, CPU time and largest memory. Streams both ways; keeps nothing.
  */
-import { S3 } from "@aws-sdk/client-s3";
-import { openS3Session } from "@bucketlock/core";
-
 const { who, what, target, key, bytes } = JSON.parse(process.argv[2]);
 const { endpoint, region, bucket, accessKeyId, secretAccessKey } = target;
 const credentials = { accessKeyId, secretAccessKey };
@@ -15,7 +12,9 @@ async function* source() {
 }
 
 const clients = {
-  bucketlock() {
+  // Each loads only itself: the other's code would count as its memory.
+  async bucketlock() {
+    const { openS3Session } = await import("@bucketlock/core");
     const session = openS3Session({ endpoint, region, bucket, credentials });
     return {
       upload: () => session.upload(key, source(), { timeoutMs: 600_000 }),
@@ -23,7 +22,8 @@ const clients = {
       close: () => session.close(),
     };
   },
-  sdk() {
+  async sdk() {
+    const { S3 } = await import("@aws-sdk/client-s3");
     const client = new S3({ endpoint, region, credentials, forcePathStyle: true });
     return {
       upload: async () => {
@@ -36,7 +36,7 @@ const clients = {
   },
 };
 
-const client = clients[who]();
+const client = await clients[who]();
 const fromMs = performance.now();
 const from = process.cpuUsage();
 if (what === "upload") await client.upload();

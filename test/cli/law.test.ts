@@ -201,6 +201,13 @@ describe("the slot of once", () => {
     [{ every: "0 10 * * *" }, "2026-11-21T10:00:00.000Z"],
   ])("%j", (words, slot) => expect(new Date(slotOf(words, now)).toISOString()).toBe(slot));
 
+  test.each<[Parameters<typeof slotOf>[0], RegExp]>([
+    [{}, /or --every must be given/],
+    [{ slot: "2026-12-01", every: "* * * * *" }, /one of them/],
+    [{ slot: "2026-12-01", timezone: "UTC" }, /^--timezone: goes with --every/],
+    [{ every: "nonsense" }, /must be a cron pattern/],
+  ])("refuses %j", (words, message) => expect(() => slotOf(words, now)).toThrow(message));
+
   test.each(["", "2026-02-31", "2026-12-01T03:00", "tomorrow", "1795267173799"])("refuses --slot %j", (slot) =>
     expect(() => slotOf({ slot }, now)).toThrow(/^--slot: must be a date/),
   );

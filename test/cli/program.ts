@@ -107,7 +107,14 @@ export function useProgram(): Bench {
   const directory = () => join(home.path, String(at));
   const store = () => `file:${directory()}/store?create=1`;
   const env = () => {
-    const { NODE_OPTIONS: _options, VITEST: _vitest, NODE_ENV: _env, FORCE_COLOR: _colour, ...rest } = process.env;
+    const {
+      NODE_PATH: _path,
+      NODE_OPTIONS: _options,
+      VITEST: _vitest,
+      NODE_ENV: _env,
+      FORCE_COLOR: _colour,
+      ...rest
+    } = process.env;
     const clean = Object.entries(rest).filter(([name]) => !name.startsWith("BUCKETLOCK_"));
     return { ...Object.fromEntries(clean), BUCKETLOCK_STORE: store() };
   };

@@ -5,11 +5,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createLocks, openStore } from "@bucketlock/lock";
+import { createLocks, type Lease, openStore } from "@bucketlock/lock";
 import { describe, expect, test, vi } from "vitest";
 import { kill, useProgram } from "./program.js";
 
 const program = useProgram();
+/** A lease that nobody refers to is collected, and released. */
+const held: Lease[] = [];
 // The discard port: whoever asks it is refused at once.
 const nowhere = "s3://bucket?endpoint=http://127.0.0.1:9&region=r";
 const keys = { AWS_ACCESS_KEY_ID: "anykey", AWS_SECRET_ACCESS_KEY: "averysecretword" };
@@ -38,11 +40,9 @@ const notLinux = process.platform !== "linux" && "looks for processes in /proc";
 
 describe("exit codes", () => {
   test.each([
-    ["0", "exit 0", 0],
     ["the command's own", "exit 3", 3],
     ["one that looks like ours", "exit 193", 193],
     ["a signal's", "kill -TERM $$", 143],
-    ["SIGKILL's", "kill -KILL $$", 137],
   ])("%s", async (_what, script, code) => {
     expect(await program.run(["run", "k", ...sh(script)])).toEqual({ code, signal: null, stdout: "", stderr: "" });
     expect(await holders("k")).toBe(0);
@@ -52,7 +52,6 @@ describe("exit codes", () => {
     ["no such command", ["run", "k", "--", "no-such-command"], 127, /not found: no-such-command \[COMMAND_NOT_FOUND\]/],
     ["not executable", ["run", "k", "--", "/etc/passwd"], 126, /cannot be executed.*\[COMMAND_NOT_EXECUTABLE\]/],
     ["no --", ["run", "k", "true"], 196, /must follow after --/],
-    ["no command", ["run", "k", "--"], 196, /must follow after --/],
     ["no key", ["run", "--", "true"], 196, /key/],
     ["a bad key", ["run", "a//b", "--", "true"], 196, /must not contain '\/\/'.*\[INVALID_OPTION\]/],
     ["an unknown option", ["run", "k", "--wiat", "3s", "--", "true"], 196, /--wiat.*--wait/],
@@ -79,7 +78,7 @@ describe("exit codes", () => {
 
   test("not acquired: 193, or what was asked for; and who holds it", async () => {
     const locks = createLocks(openStore(program.store()), { label: "somebody" });
-    await locks.lock("k").acquire();
+    held.push(await locks.lock("k").acquire());
     const once = await program.run(["run", "k", "--no-wait", "--", "true"]);
     expect([once.code, once.stderr]).toEqual([193, expect.stringMatching(/not acquired.*held by somebody since 20/)]);
     const silent = await program.run(["run", "k", "--wait", "10ms", "--skip-exit-code", "0", "--", "true"]);
@@ -132,15 +131,11 @@ describe("what the command gets", () => {
     const wrong = await program.run(["run", "k", "--json", "--lease", "x", "--", "true"]);
     expect(JSON.parse(wrong.stderr)).toMatchObject({ bucketlock: "error", code: "INVALID_OPTION", exit: 196 });
   });
-
-  test("nothing of ours keeps its output open: a reader sees the end when the command's own descendants are gone", async () => {
-    const ran = await program.run(["run", "k", ...sh("echo done")]);
-    expect(ran.stdout).toBe("done\n");
-  });
 });
 
 describe("signals", () => {
-  test.each(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH"] as const)(
+  // The whole list is the law's (law.test.ts); these are each of another kind.
+  test.each(["SIGHUP", "SIGINT", "SIGUSR1", "SIGWINCH"] as const)(
     "%s is passed on, to grandchildren too",
     async (signal) => {
       const name = signal.slice(3);
@@ -234,7 +229,7 @@ describe.skipIf(notLinux)("a wrapper that cannot end its command", () => {
 
   test("killed before the command ran: nothing runs, no guard stays", async () => {
     const locks = createLocks(openStore(program.store()));
-    await locks.lock("k").acquire();
+    held.push(await locks.lock("k").acquire());
     const running = program.start(["run", "k", ...sh(`touch "$1"`, inDirectory("ran"))]);
     await eventually(async () => expect((await locks.lock("k").inspect()).waiters).toHaveLength(1));
     kill(running.pid);

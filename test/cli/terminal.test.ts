@@ -3,13 +3,15 @@
  * Ctrl-Z stops both, and its end finds all its processes although they share our group.
  */
 import { readFileSync } from "node:fs";
-import { createLocks, openStore } from "@bucketlock/lock";
+import { createLocks, type Lease, openStore } from "@bucketlock/lock";
 import { type IPty, spawn } from "@lydell/node-pty";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { unwatch, watch } from "../servers/guard.js";
 import { kill, useProgram } from "./program.js";
 
 const program = useProgram();
+/** A lease that nobody refers to is collected, and released. */
+const held: Lease[] = [];
 const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 });
 
 class Terminal {
@@ -158,7 +160,7 @@ describe("what a person sees", () => {
 
   test("colours, unless NO_COLOR", () =>
     holding(async (locks) => {
-      await locks.lock("k").acquire();
+      held.push(await locks.lock("k").acquire());
       const coloured = bucketlock(["inspect", "k"]);
       await coloured.exited;
       expect(coloured.text).toContain("\u001b[32malive");
@@ -170,7 +172,7 @@ describe("what a person sees", () => {
 
   test("break asks; no is no, and yes is yes", () =>
     holding(async (locks) => {
-      await locks.lock("k").acquire();
+      held.push(await locks.lock("k").acquire());
       const no = bucketlock(["break", "k", "--older-than", "0s"]);
       await no.shows(/Break k, held or waited for by holder-1.*It may be ALIVE.*\[y\/N\]/);
       no.pty.write("\r");

@@ -5,15 +5,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { BucketlockError, InvalidError } from "@bucketlock/core";
-import { parse } from "yaml";
 
 const NAME = "bucketlock.yaml";
 
 /** `named`: by `--config` or BUCKETLOCK_CONFIG; it has to be there then. */
-export function readConfigFile(
+export async function readConfigFile(
   named: string | undefined,
   from: string,
-): { readonly path: string; readonly values: unknown } | undefined {
+): Promise<{ readonly path: string; readonly values: unknown } | undefined> {
   const path = named === undefined ? nearest(from) : resolve(from, named);
   if (path === undefined) return undefined;
   let text: string;
@@ -29,6 +28,8 @@ export function readConfigFile(
         })
       : new InvalidError("--config", rule, path, { cause });
   }
+  // Most starts need none, and it takes longer to load than all else.
+  const { parse } = await import("yaml");
   try {
     return { path, values: parse(text, { maxAliasCount: 0 }) };
   } catch (cause) {

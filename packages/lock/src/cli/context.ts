@@ -29,14 +29,20 @@ export class Context {
   readonly configPath: string | undefined;
   readonly settings: Resolved;
 
-  constructor(flags: Flags, home: Home) {
+  private constructor(flags: Flags, home: Home, file: Awaited<ReturnType<typeof readConfigFile>>) {
+    this.screen = new Screen(flags.json === true);
     this.flags = flags;
     this.home = home;
-    this.screen = new Screen(flags.json === true);
-    const named = flags.config ?? (process.env.BUCKETLOCK_CONFIG || undefined);
-    const file = readConfigFile(named as string | undefined, process.cwd());
     this.configPath = file?.path;
-    this.settings = resolveSettings({ flags: { ...flags, wait: flags.wait || undefined }, env: process.env, file });
+    // `--no-wait` is no duration.
+    const values = { ...flags, wait: flags.wait || undefined };
+    this.settings = resolveSettings({ flags: values, env: process.env, file });
+  }
+
+  /** Reads the configuration. Throws InvalidError, CONFIG_UNREADABLE. */
+  static async open(flags: Flags, home: Home): Promise<Context> {
+    const named = flags.config ?? (process.env.BUCKETLOCK_CONFIG || undefined);
+    return new Context(flags, home, await readConfigFile(named as string | undefined, process.cwd()));
   }
 
   get plan(): LeasePlan {

@@ -37,9 +37,12 @@ const leftMs = () =>
     : Math.min(until.monotonicMs - nowMs(), until.uptimeMs + UPTIME_STEP_MS - uptime() * 1000);
 
 function look() {
-  if (watched === undefined || over || leftMs() > 0) return;
-  over = true;
-  killAll(watched, "SIGKILL");
+  if (watched !== undefined && !over && leftMs() <= 0) {
+    over = true;
+    killAll(watched, "SIGKILL");
+  }
+  // To the millisecond when it is near; else often enough to see that a suspended machine has woken.
+  setTimeout(look, over ? TICK_MS : Math.min(Math.max(leftMs(), 1), TICK_MS));
 }
 
 /** The wrapper is gone: as it would have done, but by ourselves. */
@@ -70,4 +73,4 @@ createInterface({ input: process.stdin })
   })
   .on("close", end);
 process.stdout.on("error", () => {});
-setInterval(look, TICK_MS);
+look();

@@ -25,7 +25,7 @@ export async function main(argv: readonly string[], home: Home, version: string)
   let exit: number = EXIT.done;
   const screen = new Screen(beforeDashes(argv).includes("--json"));
   const program = makeProgram(argv, version, async (flags, work) => {
-    exit = await work(new Context(flags, home));
+    exit = await work(await Context.open(flags, home));
   });
   try {
     await program.parseAsync(argv, { from: "user" });

@@ -12,6 +12,8 @@ export interface BodyCost {
   readonly cpuMs: number;
   /** Of the whole process, Node included. */
   readonly maxMemoryMib: number;
+  /** The same after one small request, before a byte of a body. */
+  readonly idleMemoryMib: number;
 }
 
 const MIB = 1024 * 1024;
@@ -36,7 +38,7 @@ export function measureBodies(
           timeout: 600_000,
         });
         if (status !== 0) throw new Error(`${what} by ${who}: ${/^.*Error.*$/m.exec(stderr)?.[0] ?? status}`);
-        const { wallMs, cpuMs, maxMemoryBytes } = JSON.parse(stdout) as Record<string, number>;
+        const { wallMs, cpuMs, maxMemoryBytes, idleMemoryBytes } = JSON.parse(stdout) as Record<string, number>;
         costs.push({
           who,
           what,
@@ -44,6 +46,7 @@ export function measureBodies(
           mibPerSecond: mib / (wallMs! / 1000),
           cpuMs: cpuMs!,
           maxMemoryMib: maxMemoryBytes! / MIB,
+          idleMemoryMib: idleMemoryBytes! / MIB,
         });
       }
     }

@@ -88,13 +88,13 @@ function lines({ puts, bodies, listing, bulk }: Result): string[] {
   if (bodies !== undefined) {
     all.push("");
     row("large bodies", "MiB/s", "CPU", "largest memory");
-    for (const { who, what, mib, mibPerSecond, cpuMs, maxMemoryMib } of bodies) {
+    for (const { who, what, mib, mibPerSecond, cpuMs, maxMemoryMib, idleMemoryMib } of bodies) {
       const goal = who === "bucketlock" ? ` <= ${MEMORY_GOAL_MIB} ${met(maxMemoryMib <= MEMORY_GOAL_MIB)}` : "";
       row(
         `  ${what} ${mib} MiB, ${who}`,
         mibPerSecond.toFixed(0),
         `${cpuMs.toFixed(0)} ms`,
-        `${maxMemoryMib.toFixed(0)} MiB${goal}`,
+        `${maxMemoryMib.toFixed(0)} MiB, idle ${idleMemoryMib.toFixed(0)}${goal}`,
       );
     }
   }

@@ -2,38 +2,15 @@
  * Random requests signed by us and by a second implementation (@smithy/signature-v4, which the AWS SDK signs with): the same
  * signature in both forms. BUCKETLOCK_SIGNATURES is how many, BUCKETLOCK_SEED which.
  */
-import { createHash, createHmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Signer, sha256Hex } from "../../packages/core/src/sigv4.js";
 import { encodePath, type Pair } from "../../packages/core/src/uri.js";
+import { Sha256 } from "./sha256.js";
 
 const COUNT = Number(process.env.BUCKETLOCK_SIGNATURES ?? 10_000);
 const SEED = Number(process.env.BUCKETLOCK_SEED ?? 20_261_121);
-
-/** What the other implementation wants of a hash, over Node's. */
-class Sha256 {
-  #hash;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", bytes(secret));
-  }
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(bytes(data));
-  }
-  async digest(): Promise<Uint8Array> {
-    return new Uint8Array(this.#hash.digest());
-  }
-  reset(): void {
-    throw new Error("not used");
-  }
-}
-function bytes(data: string | ArrayBuffer | ArrayBufferView): string | Uint8Array {
-  if (typeof data === "string") return data;
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
-}
 
 // -- What is signed ------------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "ds3/ds3-exchange",
       "ds3/ds3-flow",
       "ds3/ds3-local",
+      "ds3/ds3-run",
       "ds3/ds3-transfer",
       "file-disk",
       "file-generations",

@@ -93,6 +93,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "probe-verbs",
       "process-credentials",
       "request",
+      "http-flow",
       "http-session",
       "s3-addressing",
       "s3-buckets",

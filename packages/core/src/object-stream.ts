@@ -6,10 +6,11 @@
 import type { Readable } from "node:stream";
 import { type BodyCheck, bodyCheck } from "./body-check.js";
 import { StoreError } from "./errors.js";
+import type { HttpFlow } from "./http-flow.js";
 import { contentRange, count, factsOf, type S3ObjectFacts } from "./object-facts.js";
 import type { ByteRange } from "./object-options.js";
 import { durationMs } from "./options.js";
-import { HttpFault, type HttpFlow } from "./request.js";
+import { HttpFault } from "./request.js";
 import type { S3CallOptions, S3Calls } from "./s3-calls.js";
 import { absent, rangeOf, readRequest, type S3Absent, type S3GetOptions } from "./s3-objects.js";
 import type { Answer } from "./store.js";

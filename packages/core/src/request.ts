@@ -9,6 +9,7 @@
 import type { Readable } from "node:stream";
 import type { buildConnector, Client, Dispatcher, Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
+import { Flow, type HttpFlow } from "./http-flow.js";
 import type { Pair } from "./uri.js";
 
 export interface HttpSettings {
@@ -55,24 +56,6 @@ export interface HttpRequest {
    * this is the limit for silence while more is wanted, in ms.
    */
   readonly stallMs?: number | undefined;
-}
-
-/** Takes a body as it comes. */
-export interface HttpSink {
-  /** False: no more until `resume`. */
-  chunk(bytes: Uint8Array): boolean;
-  end(): void;
-  /** With HttpFault, or the signal's reason. Nothing comes after it. */
-  fail(reason: unknown): void;
-}
-
-/** A body under way. Its connection is kept until it ends, fails or is stopped. */
-export interface HttpFlow {
-  /** Once; nothing flows before. */
-  start(sink: HttpSink): void;
-  resume(): void;
-  /** The rest is not wanted: the connection is closed, the sink hears nothing more. */
-  stop(): void;
 }
 
 export interface HttpAnswer {
@@ -161,7 +144,9 @@ export class HttpClient {
     };
     if (proxy === undefined) {
       const connector = withResetsRenamed(buildConnector(connect));
-      return new OwnConnections(() => new Client(origin, { ...settings, connect: connector }));
+      return new OwnConnections(
+        (line) => new Client(origin, { ...settings, connect: withEndsAnnounced(connector, line) }),
+      );
     }
     const agent = new EnvHttpProxyAgent({
       ...settings,
@@ -180,7 +165,7 @@ export class HttpClient {
       // Many proxies refuse to tunnel to anything but port 443: plain HTTP is asked of the proxy itself.
       proxyTunnel: false,
     });
-    return { isPool: true, take: () => agent, give() {}, destroy: () => agent.destroy(null) };
+    return { isPool: true, take: () => ({ dispatcher: agent }), give() {}, destroy: () => agent.destroy(null) };
   }
 
   #dispatch(
@@ -198,6 +183,7 @@ export class HttpClient {
     const chunks: Uint8Array[] = [];
     let length = 0;
     let flow: Flow | undefined;
+    const line = connections.take();
 
     const settle = (): boolean => {
       if (ended) return false;
@@ -206,6 +192,7 @@ export class HttpClient {
       stopTotal();
       signal?.removeEventListener("abort", onAbort);
       this.#underWay.delete(onClose);
+      line.flow = undefined;
       return true;
     };
     const fail = (reason: unknown) => {
@@ -231,9 +218,8 @@ export class HttpClient {
 
     const names: Record<string, string> = {};
     for (const [name, value] of request.headers) names[name] = value;
-    const connection = connections.take();
     try {
-      connection.dispatch(
+      line.dispatcher.dispatch(
         // `reset: false`: without it undici closes the connection after every HEAD.
         { origin, method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
         {
@@ -253,7 +239,11 @@ export class HttpClient {
             if (stallMs === undefined || code >= 300) return;
             stopTotal();
             controller.pause();
-            flow = new Flow(controller, clock, stallMs, fail);
+            // Nobody will say when such a connection of a pool ends.
+            const isPaced = !connections.isPool || !/\bclose\b/i.test(String(given.connection ?? ""));
+            const stalled = () => fail(new HttpFault("timeout", true, `nothing came for ${Math.round(stallMs)} ms`));
+            flow = new Flow({ controller, clock, stallMs, stalled, isPaced, stopped: fail });
+            line.flow = flow;
             stopPhase = () => flow!.stopClock();
             resolve(answerOf(status, headers, [], 0, flow));
           },
@@ -274,11 +264,11 @@ export class HttpClient {
             abort?.(new Error("the rest is not wanted"));
           },
           onResponseEnd() {
-            connections.give(connection, true);
+            connections.give(line, true);
             succeed();
           },
           onResponseError(_controller, cause) {
-            connections.give(connection, false);
+            connections.give(line, false);
             const sent = abort !== undefined;
             if (sent)
               return fail(
@@ -289,7 +279,7 @@ export class HttpClient {
         },
       );
     } catch (cause) {
-      connections.give(connection, false);
+      connections.give(line, false);
       fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
@@ -302,10 +292,17 @@ interface Connections {
    * another one.
    */
   readonly isPool: boolean;
-  take(): Dispatcher;
+  take(): Line;
   /** The request's answer, or its failure, is complete. */
-  give(connection: Dispatcher, isSound: boolean): void;
+  give(line: Line, isSound: boolean): void;
   destroy(): Promise<void>;
+}
+
+/** One request at a time. */
+interface Line {
+  readonly dispatcher: Dispatcher;
+  /** The body that is on it. */
+  flow?: Flow | undefined;
 }
 
 /** So many free ones are kept: without a socket after some seconds, they hold little. */
@@ -317,33 +314,34 @@ const FREE_MAX = 64;
  */
 class OwnConnections implements Connections {
   readonly isPool = false;
-  readonly #make: () => Client;
-  readonly #all = new Set<Client>();
-  readonly #free: Client[] = [];
+  readonly #make: (line: () => OwnLine) => Client;
+  readonly #all = new Set<OwnLine>();
+  readonly #free: OwnLine[] = [];
 
-  constructor(make: () => Client) {
+  constructor(make: (line: () => OwnLine) => Client) {
     this.#make = make;
   }
 
-  take(): Dispatcher {
+  take(): Line {
     const free = this.#free.pop();
     if (free) return free;
-    const made = this.#make();
-    this.#all.add(made);
-    return made;
+    const line: OwnLine = { dispatcher: this.#make(() => line), flow: undefined };
+    this.#all.add(line);
+    return line;
   }
 
-  give(connection: Dispatcher, isSound: boolean): void {
-    const client = connection as Client;
-    if (isSound && !client.destroyed && this.#free.length < FREE_MAX) this.#free.push(client);
-    else if (this.#all.delete(client)) void client.destroy().catch(() => {});
+  give(given: Line, isSound: boolean): void {
+    const line = given as OwnLine;
+    if (isSound && !line.dispatcher.destroyed && this.#free.length < FREE_MAX) this.#free.push(line);
+    else if (this.#all.delete(line)) void line.dispatcher.destroy().catch(() => {});
   }
 
   async destroy(): Promise<void> {
     this.#free.length = 0;
-    await Promise.all([...this.#all].map((client) => client.destroy(null)));
+    await Promise.all([...this.#all].map(({ dispatcher }) => dispatcher.destroy(null)));
   }
 }
+type OwnLine = Line & { readonly dispatcher: Client };
 
 // What Node's TLS says of a certificate that it does not accept (its documentation, "X509 certificate error codes"), and
 // of a server that does not speak TLS at all.
@@ -364,79 +362,18 @@ function unconnected(cause: Error, proxy: ProxySettings | undefined): HttpFault 
   return new HttpFault("unreachable", false, `no connection${through}`, cause);
 }
 
-/** The body of one answer on its way to a sink, watched for silence while it is wanted. */
-class Flow implements HttpFlow {
-  readonly #controller: { resume(): void };
-  readonly #clock: Clock;
-  readonly #stallMs: number;
-  readonly #fail: (reason: unknown) => void;
-  #sink: HttpSink | undefined;
-  #over: ((sink: HttpSink) => void) | undefined;
-  #isWanted = false;
-  #heardMs = 0;
-  #stopClock = () => {};
-
-  constructor(controller: { resume(): void }, clock: Clock, stallMs: number, fail: (reason: unknown) => void) {
-    this.#controller = controller;
-    this.#clock = clock;
-    this.#stallMs = stallMs;
-    this.#fail = fail;
-  }
-
-  start(sink: HttpSink): void {
-    this.#sink = sink;
-    if (this.#over) this.#over(sink);
-    else {
-      this.resume();
-      this.#watch(this.#stallMs);
-    }
-  }
-
-  resume(): void {
-    if (this.#isWanted) return;
-    this.#isWanted = true;
-    this.#heardMs = this.#clock.monotonicMs();
-    this.#controller.resume();
-  }
-
-  stop(): void {
-    this.#sink = { chunk: () => true, end() {}, fail() {} };
-    this.#fail(new Error("the rest is not wanted"));
-  }
-
-  chunk(bytes: Uint8Array): boolean {
-    this.#heardMs = this.#clock.monotonicMs();
-    // Before it is handed on: the sink may ask for more at once.
-    this.#isWanted = false;
-    if (this.#sink!.chunk(bytes)) this.#isWanted = true;
-    return this.#isWanted;
-  }
-
-  ended(): void {
-    this.#end((sink) => sink.end());
-  }
-
-  failed(reason: unknown): void {
-    this.#end((sink) => sink.fail(reason));
-  }
-
-  stopClock(): void {
-    this.#stopClock();
-  }
-
-  #end(over: (sink: HttpSink) => void): void {
-    this.#over = over;
-    if (this.#sink) over(this.#sink);
-  }
-
-  /** One timer that looks again, not one for each chunk. */
-  #watch(ms: number): void {
-    this.#stopClock = this.#clock.after(ms, () => {
-      const silentMs = this.#isWanted ? this.#clock.monotonicMs() - this.#heardMs : 0;
-      if (silentMs < this.#stallMs) return this.#watch(this.#stallMs - silentMs);
-      this.#fail(new HttpFault("timeout", true, `nothing came for ${Math.round(this.#stallMs)} ms`));
+/**
+ * When the other side closes while a body is paused, and nothing of it is left to read from the socket, an assertion in undici ends
+ * the process (7.30.2, client-h1 `finish`): it must not be paused then. A listener that was there first may see to it.
+ */
+function withEndsAnnounced(connector: buildConnector.connector, line: () => Line): buildConnector.connector {
+  return (options, done) =>
+    connector(options, (...[error, socket]) => {
+      if (error === null) {
+        socket.on("end", () => line().flow?.rush());
+        done(null, socket);
+      } else done(error, null);
     });
-  }
 }
 
 /**

@@ -389,6 +389,34 @@ describe("a stream", () => {
     expect(await errorOf(all(body))).toMatchObject({ code: "STORE_DISCONNECTED" });
   });
 
+  it.each(["whole", "cut", "empty"])("survives the end of a connection while its body is paused: %s", async (how) => {
+    let peer: Socket | undefined;
+    const sockets = new Set<Socket>();
+    const length = how === "empty" ? 0 : 256 * 1024;
+    const server = createServer((socket) => {
+      sockets.add(socket.on("error", () => {}).on("close", () => sockets.delete(socket)));
+      peer = socket;
+      socket.once("data", () => {
+        const announced = how === "cut" ? length + 1 : length;
+        socket.write(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${announced}\r\n\r\n`);
+        if (how === "empty") socket.end();
+        else socket.write(Buffer.alloc(length));
+      });
+    });
+    const session = sessionOn(await listening(server, sockets));
+    const body = bodyOf(await session.streamObject("k"));
+    // Everything that came is in the stream, which is full exactly now: the parser is paused with nothing left to read.
+    if (how !== "empty") {
+      body.once("readable", () => {});
+      await until(() => body.readableLength === length);
+      peer!.end();
+    }
+    await until(() => sockets.size === 0);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    if (how === "cut") expect(await errorOf(all(body))).toMatchObject({ code: "STORE_DISCONNECTED" });
+    else expect((await all(body)).length).toBe(length);
+  });
+
   it("does not take a reset for the end, where the connection would be the end", async () => {
     let peer: Socket | undefined;
     const sockets = new Set<Socket>();

@@ -82,7 +82,7 @@ export async function runJobCampaign(start: ReturnType<typeof useWorkers>, campa
   let stops = 0;
   const pending = new Set<Promise<void>>();
   while (all.some(({ worker }) => worker.running)) {
-    expect(Date.now(), `seed ${seed}: the fleet did not finish`).toBeLessThan(endMs);
+    expect(Date.now(), `seed ${seed}: the fleet did not finish\n${showLast(all)}`).toBeLessThan(endMs);
     await sleep(BLOW_EVERY_MS * (0.5 + random.float()));
     const alive = all.filter((one) => !one.killed && !one.stopped && one.worker.running);
     if (alive.length < PROCESSES / 2) continue;
@@ -119,6 +119,13 @@ export async function runJobCampaign(start: ReturnType<typeof useWorkers>, campa
   console.log(`ring 5: jobs ${guarantee}, ${name} (seed ${seed}): ${shown.join(", ")}`);
   expect(findings, `seed ${seed}`).toEqual([]);
   expect(kills + stops).toBeGreaterThan(2);
+}
+
+function showLast(all: readonly Process[]): string {
+  const running = all.filter(({ worker }) => worker.running);
+  return running
+    .map(({ label, worker }) => `${label}: ${JSON.stringify(worker.messages.slice(-2))} ${worker.stderr}`)
+    .join("\n");
 }
 
 /** Waits a moment for one that is in the middle of a run. */

@@ -1,0 +1,76 @@
+/**
+ * Other schedulers in real time, two hosts each: node-cron with its run coordinator, croner, and a plain timer. They keep the time,
+ * each slot runs on one host. Needs no server.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { createMemoryStore } from "@bucketlock/core";
+import { createLocks, cronSchedule, everySchedule, type Locks } from "@bucketlock/lock";
+import { Cron } from "croner";
+import nodeCron from "node-cron";
+import { afterEach, beforeEach, expect, it } from "vitest";
+
+const WATCH_MS = 2_500;
+let hosts: readonly Locks[] = [];
+
+beforeEach(() => {
+  const store = createMemoryStore();
+  hosts = ["here", "there"].map((label) => createLocks(store, { label }));
+});
+afterEach(() => Promise.all(hosts.map((locks) => locks.close())));
+
+/** Every run has a slot of its own, and each is remembered as run to its end, or as running still. */
+async function expectOnceEach(name: string, runs: number): Promise<void> {
+  expect(runs).toBeGreaterThan(1);
+  const history = await hosts[0]!.history(name);
+  expect(history.map(({ attempt, outcome }) => [attempt, outcome])).toEqual(history.map(() => [1, "ok"]));
+  expect(history.length).toBe(runs);
+}
+
+it("node-cron asks the coordinator, and runs each slot on one of two hosts", async () => {
+  let runs = 0;
+  const tasks = hosts.map((locks) =>
+    nodeCron.schedule("* * * * * *", () => void runs++, {
+      name: "tick",
+      distributed: true,
+      runCoordinator: locks.runCoordinator({ prefix: "cron/" }),
+    }),
+  );
+  let skipped = 0;
+  for (const task of tasks) task.on("execution:skipped", () => void skipped++);
+  await sleep(WATCH_MS);
+  for (const task of tasks) await task.destroy();
+  await sleep(50);
+  expect(skipped).toBeGreaterThan(0);
+  await expectOnceEach("cron/tick", runs);
+});
+
+it("croner's own jobs, with the slot that came due last", async () => {
+  let runs = 0;
+  const secondly = cronSchedule("* * * * * *");
+  const under: Promise<unknown>[] = [];
+  const jobs = hosts.map(
+    (locks) =>
+      new Cron("* * * * * *", { timezone: "UTC" }, () => {
+        under.push(locks.once("tick", secondly.last(Date.now())!, () => void runs++));
+      }),
+  );
+  await sleep(WATCH_MS);
+  for (const job of jobs) job.stop();
+  await Promise.all(under);
+  expect(under.length).toBeGreaterThan(runs);
+  await expectOnceEach("tick", runs);
+});
+
+it("a plain timer, with the slot that came due last", async () => {
+  let runs = 0;
+  const every = everySchedule(200);
+  const under: Promise<unknown>[] = [];
+  const timers = hosts.map((locks) =>
+    setInterval(() => under.push(locks.once("tick", every.last(Date.now())!, () => void runs++)), 200),
+  );
+  await sleep(WATCH_MS / 2);
+  for (const timer of timers) clearInterval(timer);
+  await Promise.all(under);
+  expect(under.length).toBeGreaterThan(runs);
+  await expectOnceEach("tick", runs);
+});

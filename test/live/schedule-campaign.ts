@@ -53,8 +53,8 @@ const SKEW_MS = 2000;
 const LEASE_MS = 1000;
 const BLOW_EVERY_MS = 1000;
 /** Killed ones are replaced, and to start a process takes its time. */
-const KILLS_MAX = 6;
-const STOPS_MAX = 3;
+const KILLS_MAX = 5;
+const STOPS_MAX = 2;
 const LIMIT_MS = 120_000;
 const worker = new URL("schedule.worker.ts", import.meta.url);
 

@@ -261,10 +261,12 @@ export class Client implements Store {
     const plain: Fate = { arriveMs: leg(), answerMs: leg(), lands: true, answers: "yes" };
     if (!this.#faulty()) return plain;
     const lease = Math.max(...leases);
-    const stalls = what.endsWith("-0") || what.endsWith(RECORD) || what.includes(".once.slot.");
+    const isClaim = what.includes(".once.slot.");
+    const stalls = what.endsWith("-0") || what.endsWith(RECORD) || isClaim;
     if (verb === "put" && stalls && random.float() < stallRate) {
       this.#world.count("stall");
-      const arriveMs = random.float() * 1.2 * lease;
+      // A claim is about to be late only when somebody may have looked in vain before it lands.
+      const arriveMs = (isClaim ? 0.9 + 0.9 * random.float() : 1.2 * random.float()) * lease;
       const stallMs = random.float() < 0.5 ? random.float() * 1.5 * lease : arriveMs + random.float() * 0.3 * lease;
       this.#world.in(0, () => this.#host.pause("freeze", stallMs));
       return { ...plain, arriveMs };

@@ -62,8 +62,9 @@ const ERROR_MAX = 500;
 /** The lock that runners of a job hold. */
 export const onceLock = (name: string): string => `${name}.once`;
 export const slotPrefix = (name: string): string => `${onceLock(name)}.slot.`;
-export const claimKey = (name: string, slotMs: number, attempt: number): string =>
-  `${slotPrefix(name)}${formatInstant(slotMs)}.${attempt}`;
+/** What all objects of a slot begin with, and no other's. */
+export const slotKey = (name: string, slotMs: number): string => `${slotPrefix(name)}${formatInstant(slotMs)}.`;
+export const claimKey = (name: string, slotMs: number, attempt: number): string => `${slotKey(name, slotMs)}${attempt}`;
 export const endKey = (name: string, slotMs: number, attempt: number): string =>
   `${claimKey(name, slotMs, attempt)}.end`;
 

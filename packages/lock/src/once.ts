@@ -25,6 +25,7 @@ import {
   type Run,
   type Seen,
   type Slot,
+  slotKey,
   slotPrefix,
   slotsIn,
   tooOld,
@@ -187,8 +188,8 @@ async function infoOf(
 }
 
 /** Slots that stand in the store, oldest first. */
-export async function slotsOf(side: Side, name: string): Promise<Slot[]> {
-  const { objects } = await listAll(side, slotPrefix(name));
+export async function slotsOf(side: Side, name: string, prefix = slotPrefix(name)): Promise<Slot[]> {
+  const { objects } = await listAll(side, prefix);
   return slotsIn(
     name,
     objects.map(({ key }) => key),
@@ -267,8 +268,9 @@ class Job {
 
   // -- Looking -----------------------------------------------------------------------------------------------------------
 
-  async #look(side: Side): Promise<{ readonly slots: readonly Slot[]; readonly seen: Seen }> {
-    const slots = await slotsOf(side, this.#name);
+  /** `prefix`: all slots, or only ours where the mark does not matter. */
+  async #look(side: Side, prefix?: string): Promise<{ readonly slots: readonly Slot[]; readonly seen: Seen }> {
+    const slots = await slotsOf(side, this.#name, prefix);
     const slot = slots.find(({ slotMs }) => slotMs === this.#slotMs);
     const attempt = slot?.ended[0] ?? slot?.attempts.at(-1);
     const run = slot && attempt ? await runOf(side, this.#name, slot, attempt) : undefined;
@@ -317,9 +319,9 @@ class Job {
     const sinceMs = clock.monotonicMs();
     for (;;) {
       await clock.sleep(lookPauseMs(side, sinceMs), { signal: side.signal });
-      const { slots, seen } = await this.#look(side);
-      const watchesOthers = this.#overlap === "skip" && seen.slot === undefined;
-      const earlier = watchesOthers ? await this.#earlier(side, slots) : undefined;
+      const watchesOthers = this.#overlap === "skip";
+      const { slots, seen } = await this.#look(side, watchesOthers ? undefined : slotKey(this.#name, this.#slotMs));
+      const earlier = watchesOthers && seen.slot === undefined ? await this.#earlier(side, slots) : undefined;
       const decision = this.#judge(false, { ...seen, earlier });
       if (decision.do === "leave") return decision;
     }

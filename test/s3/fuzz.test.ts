@@ -291,6 +291,25 @@ describe("XML that was damaged", () => {
     );
   });
 
+  it("without one of its tags, or with one misspelt, is a fault", () => {
+    const TAG = /<\/?(?:ListBucketResult|Contents|Key|Size|ETag|LastModified|IsTruncated)[^>]*>/g;
+    fc.assert(
+      fc.property(fc.array(entry, { minLength: 1, maxLength: 3 }), manner, fc.nat(1000), fc.boolean(), (...drawn) => {
+        const [entries, how, where, isMisspelt] = drawn;
+        const document = listing(new Writer(how), entries, undefined).toString();
+        const tags = [...document.matchAll(TAG)];
+        const { 0: tag, index } = tags[where % tags.length]!;
+        const instead = isMisspelt ? tag.replace(/^<\/?/, "$&x") : "";
+        const without = document.slice(0, index) + instead + document.slice(index + tag.length);
+        expect(
+          tried(() => reader.objects(Buffer.from(without))),
+          without,
+        ).toBe("fault");
+      }),
+      options,
+    );
+  });
+
   it("in any other way is a fault or a well-formed answer", () => {
     let faults = 0;
     let answers = 0;

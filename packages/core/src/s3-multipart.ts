@@ -54,7 +54,8 @@ export const PARTS_MAX = 10_000;
 const COMPLETE_MS = 120_000;
 /** Parts that were under way may still arrive: it is looked, and aborted again. */
 const ABORTS_MAX = 5;
-const ABORT_AGAIN_MS = 200;
+const LOOKS_AFTER_CUT = 4;
+const LOOK_AGAIN_MS = 200;
 
 export class S3Multipart {
   readonly #calls: S3Calls;
@@ -175,18 +176,24 @@ export class S3Multipart {
    * Removes the upload and every part of it, and looks that nothing stayed. An upload that is not there is none. Throws
    * StoreError UPLOAD_LEFT_BEHIND when parts stay.
    */
-  async abort(key: string, uploadId: string, options: S3CallOptions): Promise<void> {
+  async abort(key: string, uploadId: string, options: S3CallOptions, wereCut = false): Promise<void> {
     const ask: Described = {
       request: "abortMultipartUpload",
       key: objectKey("key", key),
       query: [uploadQuery(uploadId)],
     };
+    // A part whose request was cut may still be written, after the upload is gone, and then bring it back (versitygw; AWS says
+    // that several aborts may be needed): it is looked again a little later.
+    let looksLeft = wereCut ? LOOKS_AFTER_CUT : 1;
     for (let aborts = 1; aborts <= ABORTS_MAX; aborts++) {
       await this.#calls.call(options, ask);
-      const there = await this.list(key, uploadId, options);
-      // Some servers know an aborted upload for a while: without parts it holds nothing.
-      if (!there.found || there.parts.length === 0) return;
-      await this.#calls.clock.sleep(ABORT_AGAIN_MS * aborts, { signal: options.signal });
+      for (let pause = 1; looksLeft > 0; pause++) {
+        const there = await this.list(key, uploadId, options);
+        // Some servers know an aborted upload for a while: without parts it holds nothing.
+        if (there.found && there.parts.length > 0) break;
+        if (--looksLeft === 0) return;
+        await this.#calls.clock.sleep(LOOK_AGAIN_MS * pause, { signal: options.signal });
+      }
     }
     throw new StoreError(`parts of an aborted upload stay in the store; key ${JSON.stringify(key)}`, {
       code: "UPLOAD_LEFT_BEHIND",

@@ -93,9 +93,9 @@ class Upload {
   readonly #key: string;
   readonly #options: S3UploadOptions;
   readonly #pieces: UploadPieces;
-  /** Ends what is under way when one of it fails. */
+  /** Ends the waiting for the source when a part fails. Parts that are under way may end: what is cut may still be written. */
   readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #stopped: AbortSignal;
   readonly #parts: S3Part[] = [];
   #failure: { readonly reason: unknown } | undefined;
   #uploadId: string | undefined;
@@ -107,7 +107,7 @@ class Upload {
     this.#options = options;
     this.#pieces = pieces;
     const { signal } = options;
-    this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+    this.#stopped = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
   }
 
   async run(): Promise<S3UploadAnswer> {
@@ -224,11 +224,10 @@ class Upload {
 
   /** With a limit of its own: the caller's signal may be what ended the upload. */
   async #remove(uploadId: string, reason: unknown): Promise<void> {
-    const { bucket, timeoutMs } = this.#options;
+    const { bucket, timeoutMs, signal } = this.#options;
     try {
-      await this.#hands.multipart.abort(this.#key, uploadId, { bucket, timeoutMs });
+      await this.#hands.multipart.abort(this.#key, uploadId, { bucket, timeoutMs }, signal?.aborted);
     } catch (error) {
-      const { signal } = this.#options;
       // The caller's own reason is thrown as it is.
       if (signal?.aborted && reason === signal.reason) return;
       throw new StoreError(`parts of a failed upload stay in the store; key ${JSON.stringify(this.#key)}`, {
@@ -262,7 +261,7 @@ class Upload {
   }
 
   async #orAbort<T>(work: Promise<T>): Promise<T> {
-    const signal = this.#signal;
+    const signal = this.#stopped;
     let onAbort = () => {};
     const aborted = new Promise<never>((_, reject) => {
       onAbort = () => reject(signal.reason);
@@ -287,9 +286,9 @@ class Upload {
   }
 
   #call(bytes: number): S3CallOptions {
-    const { bucket, timeoutMs } = this.#options;
+    const { bucket, signal, timeoutMs } = this.#options;
     const limitMs = timeoutMs ?? this.#hands.calls.limitMs({}) + sendingMs(bytes);
-    return { bucket, signal: this.#signal, timeoutMs: limitMs };
+    return { bucket, signal, timeoutMs: limitMs };
   }
 
   #customerKey(): Readonly<Record<string, string>> {

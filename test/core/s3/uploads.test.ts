@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
-import type { S3UploadProgress } from "../../../packages/core/src/index.js";
+import { type S3UploadProgress, systemClock } from "../../../packages/core/src/index.js";
 import { multipartEtag } from "../../../packages/core/src/s3-multipart.js";
 import type { Seen } from "../../emulators/s3/emulator.js";
 import { errorInside200, refusing } from "../../emulators/s3/faults.js";
@@ -132,7 +132,8 @@ describe("an upload", () => {
   });
 
   it("ends by its signal at any time, with the caller's own reason, and leaves no part", async () => {
-    const { emulator, session } = await setup();
+    const clock = { ...systemClock, sleep: async () => {} };
+    const { emulator, session } = await setup({}, { clock });
     const mine = new Error("mine");
     const stop = () => {
       const controller = new AbortController();

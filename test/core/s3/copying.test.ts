@@ -183,6 +183,20 @@ describe("in parts", () => {
     expect((await collect(session.listUploads(""))).flatMap(({ uploads }) => uploads)).toEqual([]);
   });
 
+  it("is looked at again at its end, for RGW ignores conditions of parts", async () => {
+    const head = (etag: string) => ({ headers: { "content-length": "10", etag, "content-type": "a/b" } });
+    const { server, session } = await script([
+      head('"one"'),
+      { body: "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>" },
+      { body: '<CopyPartResult><ETag>"p"</ETag></CopyPartResult>' },
+      head('"two"'),
+      { status: 204 },
+      refusal(404, "NoSuchUpload"),
+    ]);
+    expect(await session.copyObject("a", "b", { partsAboveBytes: 0 })).toMatchObject({ outcome: "conflict" });
+    expect(server.asked.slice(3)).toEqual(["HEAD /bucket/a", "DELETE /bucket/b", "GET /bucket/b"]);
+  });
+
   it("that fails, or is ended by its caller, leaves nothing behind", async () => {
     const { emulator, session } = await setup({ partMinBytes: 1000 }, { maxTries: 1 });
     await session.putObject("big", big);

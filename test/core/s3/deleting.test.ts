@@ -87,6 +87,22 @@ describe("purge", () => {
     expect(requests(emulator, /^DELETE /)).toBe(1);
   });
 
+  it("removes all of one key with many versions, and no sibling", async () => {
+    const { session } = await setup({ versions: true });
+    for (const key of ["p/1", "p/10", "p/1/a"]) await session.putObject(key, "x");
+    // More than one page of it.
+    for (let n = 0; n < 104; n++) await session.putObject("p/1", String(n));
+    expect(await session.purge(["p/1"])).toEqual({ deleted: 105 });
+    expect(await keysLeft(session)).toEqual(["p/1/a", "p/10"]);
+  });
+
+  it("asks a key again whose versions go on behind the page at which the one listing was given up", async () => {
+    const { session } = await setup({ versions: true });
+    for (const key of ["p/a", "p/m", "p/m", "p/m", "p/m", "p/z"]) await session.putObject(key, "x");
+    expect(await session.purge(["p/a", "p/m", "p/z"], { pageSize: 3 } as never)).toEqual({ deleted: 6 });
+    expect(await keysLeft(session)).toEqual([]);
+  });
+
   it("removes only the version that was named", async () => {
     const { session } = await setup({ versions: true });
     const put = await session.putObject("k", "1");

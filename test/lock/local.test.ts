@@ -309,6 +309,21 @@ describe.each(protocols)("%s: within one process", (protocol) => {
     expect(await left()).toBe(0);
   });
 
+  test("abandoning what was lost resolves when its own deletes are over, so that its ticket is not found again before", async () => {
+    const { clock, open, left } = setUp(protocol, { leaseMs: 3000 });
+    let isSlow = false;
+    const { lock } = open({ plan: () => (isSlow ? { arriveMs: 400, answerMs: 400 } : undefined) });
+    const lease = await clock.settle(lock.acquire());
+    isSlow = true;
+    clock.suspend(10_000);
+    expect(lease.isHeld).toBe(false);
+    const gone = watched(lease.abandon().then(() => true));
+    await clock.advance(300);
+    expect(gone.value).toBeUndefined();
+    await clock.advance(5_000);
+    expect([gone.value, await left()]).toEqual([true, 0]);
+  });
+
   test("close sends all away, releases what is held, and leaves no timer", async () => {
     const { clock, open, left } = setUp(protocol);
     const { lock, locks } = open();

@@ -41,7 +41,7 @@ export class Holding {
   #ending: Promise<void> | undefined;
   #isAbandoned = false;
   #over = () => {};
-  /** Resolves when it is over. */
+  /** Resolves when it is over, and nothing of it is under way any more. */
   readonly over = new Promise<void>((resolve) => {
     this.#over = resolve;
   });
@@ -199,20 +199,27 @@ export class Holding {
 
   #settled(): void {
     untrack(this.#pending);
-    this.#over();
-    this.#context.onEnd(this, this.#won.keeper.stop());
+    // Not before: a ticket is found again only when nothing of ours renews or deletes it any more.
+    const rest = this.#won.keeper.stop().then(() => this.#over());
+    this.#context.onEnd(this, rest);
   }
 }
 
 /** One lease of a holding. */
 export class Turn {
-  readonly #abort = new AbortController();
+  /** Made when somebody listens. */
+  #abort: AbortController | undefined;
+  #lostError: LockLostError | undefined;
   #isOver = false;
   #ending: Promise<void> | undefined;
 
   constructor(readonly holding: Holding) {}
 
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#lostError !== undefined) this.#abort.abort(this.#lostError);
+    }
     return this.#abort.signal;
   }
 
@@ -222,14 +229,15 @@ export class Turn {
 
   /** The reason, if it was lost or abandoned. */
   get lostError(): LockLostError | undefined {
-    return this.#abort.signal.aborted ? (this.#abort.signal.reason as LockLostError) : undefined;
+    return this.#lostError;
   }
 
   /** Over; with a reason: its user is told. */
   end(reason?: LockLostError): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (reason !== undefined) this.#abort.abort(reason);
+    this.#lostError = reason;
+    if (reason !== undefined) this.#abort?.abort(reason);
   }
 
   release(): Promise<void> {
@@ -251,7 +259,8 @@ export class Turn {
   }
 
   async abandon(): Promise<void> {
-    if (this.#isOver) return;
+    // What was lost is being deleted: who finds its ticket again must come after that.
+    if (this.#isOver) return this.#lostError === undefined ? undefined : this.holding.over;
     const { key, id } = this.holding.ticket;
     this.end(new LockLostError(key, id, "it was abandoned"));
     await this.holding.abandon(this);

@@ -12,6 +12,9 @@ import { at, begin, lose, renewed, type Validity, type ValidityRules } from "./t
 // Our deletes after a loss are a courtesy to others; the lease ends without them too.
 const CLEANUP_MS = 5_000;
 
+// Without a reason each abort would make an exception with its stack.
+const STOPPED = Symbol("the keeper was stopped");
+
 export class Keeper {
   readonly #ticket: HeldTicket;
   readonly #settings: Settings;
@@ -77,7 +80,7 @@ export class Keeper {
 
   /** Nothing runs after this resolves: a renewal under way has been awaited, a cleanup after a loss too. */
   async stop(): Promise<void> {
-    this.#stop.abort();
+    this.#stop.abort(STOPPED);
     this.#cancelExpiry();
     await this.#loop;
     await this.#cleanup;
@@ -169,7 +172,7 @@ export class Keeper {
 
   #abort(why: string): void {
     this.#cancelExpiry();
-    this.#stop.abort();
+    this.#stop.abort(STOPPED);
     this.#lost.abort(new LockLostError(this.#ticket.key, this.#ticket.id, why));
   }
 

@@ -163,6 +163,10 @@ describe("signals", () => {
     for (const signal of FORWARDED) expect(isForwarded(signal, false)).toBe(true);
   });
 
+  test("with no command to run, only what ends the work: Ctrl-Z stops it as ever", () => {
+    expect(caught(undefined, known)).toEqual(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"]);
+  });
+
   test("at a terminal: what it sends itself is not sent twice, and Ctrl-Z stops us too", () => {
     expect(caught(true, known)).toContain("SIGINT");
     expect(caught(true, known)).not.toContain("SIGTSTP");

@@ -175,8 +175,13 @@ describe("what a person sees", () => {
       held.push(await locks.lock("k").acquire());
       const no = bucketlock(["break", "k", "--older-than", "0s"]);
       await no.shows(/Break k, held or waited for by holder-1.*It may be ALIVE.*\[y\/N\]/);
-      no.pty.write("\r");
+      no.pty.write("\u0004");
       expect((await no.exited).exitCode).toBe(197);
+      expect((await locks.lock("k").inspect()).holders).toHaveLength(1);
+      const interrupted = bucketlock(["break", "k", "--older-than", "0s"]);
+      await interrupted.shows(/\[y\/N\]/);
+      interrupted.pty.write("\u0003");
+      expect((await interrupted.exited).exitCode).toBe(130);
       expect((await locks.lock("k").inspect()).holders).toHaveLength(1);
       const yes = bucketlock(["break", "k", "--older-than", "0s"]);
       await yes.shows(/\[y\/N\]/);

@@ -16,7 +16,7 @@ const DATE_STEP_MS = 2_000;
 
 export async function doctor(context: Context): Promise<number> {
   const { screen, settings, configPath } = context;
-  const interruption = new Interruption(false);
+  const interruption = new Interruption(undefined);
   let store: Store | undefined;
   let storeError: Trial["error"];
   try {

@@ -20,11 +20,12 @@ export class InterruptedError extends BucketlockError {
 
 export class Interruption {
   readonly #controller = new AbortController();
-  readonly #onTerminal: boolean;
+  readonly #onTerminal: boolean | undefined;
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
   #command: Command | undefined;
 
-  constructor(onTerminal: boolean) {
+  /** As in `caught`. */
+  constructor(onTerminal: boolean | undefined) {
     this.#onTerminal = onTerminal;
     for (const signal of caught(onTerminal, constants.signals)) {
       const handler = () => this.#on(signal);
@@ -54,7 +55,7 @@ export class Interruption {
 
   #on(signal: NodeJS.Signals): void {
     if (this.#command !== undefined) {
-      if (isForwarded(signal, this.#onTerminal)) this.#command.forward(signal);
+      if (isForwarded(signal, this.#onTerminal ?? false)) this.#command.forward(signal);
       return;
     }
     if (!ENDING.includes(signal)) return;

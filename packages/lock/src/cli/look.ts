@@ -9,7 +9,7 @@ import type { Context } from "./context.js";
 import { describeLock } from "./describe.js";
 import { parseDuration, showDuration } from "./duration.js";
 import { EXIT } from "./exit-code.js";
-import { Interruption } from "./interruption.js";
+import { InterruptedError, Interruption } from "./interruption.js";
 import { locksIn } from "./lock-names.js";
 
 const WATCH_MS = 1_000;
@@ -114,12 +114,21 @@ async function confirm(key: string, tickets: readonly TicketInfo[], signal: Abor
   const alive = tickets.some(({ life }) => life === "alive")
     ? " It may be ALIVE, and will go on until its next renewal."
     : "";
+  const question = `Break ${key}, held or waited for by ${names(tickets)}?${alive} [y/N] `;
+  const answer = await ask(question, signal);
+  if (answer === undefined || !/^y(es)?$/i.test(answer.trim())) throw refuse("as you said");
+}
+
+/** Undefined: the terminal was closed, or Ctrl-D. Ctrl-C is read as a key by now, and no signal. */
+async function ask(question: string, signal: AbortSignal): Promise<string | undefined> {
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await asking.question(`Break ${key}, held or waited for by ${names(tickets)}?${alive} [y/N] `, {
-      signal,
+    return await new Promise((resolve, reject) => {
+      asking.once("SIGINT", () => reject(new InterruptedError("SIGINT")));
+      asking.once("close", () => resolve(undefined));
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      asking.question(question).then(resolve, reject);
     });
-    if (!/^y(es)?$/i.test(answer.trim())) throw refuse("as you said");
   } finally {
     asking.close();
   }
@@ -144,7 +153,7 @@ export async function withStore<T>(
   work: (store: Store, signal: AbortSignal) => Promise<T>,
   url?: string,
 ): Promise<T> {
-  const interruption = new Interruption(false);
+  const interruption = new Interruption(undefined);
   const store = await context.openStore(url);
   try {
     return await work(store, interruption.signal);

@@ -34,8 +34,12 @@ const BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT", "SIGWINCH"];
 /** Not caught at a terminal: Ctrl-Z must stop the wrapper with the command, and `fg` continue both. */
 const JOB_CONTROL: readonly string[] = ["SIGTSTP", "SIGCONT"];
 
-/** Which to catch. `onTerminal`: the command shares our process group and the terminal. */
-export function caught(onTerminal: boolean, known: Readonly<Record<string, number>>): NodeJS.Signals[] {
+/**
+ * Which to catch. `onTerminal`: the command shares our process group and the terminal; undefined: there is no command to run, and
+ * only what ends the work is our business.
+ */
+export function caught(onTerminal: boolean | undefined, known: Readonly<Record<string, number>>): NodeJS.Signals[] {
+  if (onTerminal === undefined) return ENDING.filter((name) => name in known);
   return FORWARDED.filter((name) => name in known && !(onTerminal && JOB_CONTROL.includes(name)));
 }
 

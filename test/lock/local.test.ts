@@ -324,6 +324,22 @@ describe.each(protocols)("%s: within one process", (protocol) => {
     expect([gone.value, await left()]).toEqual([true, 0]);
   });
 
+  test("a ticket whose release somebody asks for is passed on to nobody", async () => {
+    const { clock, open } = setUp(protocol, { localMs: 60_000 });
+    const { lock } = open();
+    const lease = await clock.settle(lock.acquire());
+    const { revocation } = lease;
+    const next = watched(lock.acquire());
+    await clock.settle(open().lock.requestRelease("a deploy"));
+    await clock.advance(1_500);
+    expect(revocation.aborted).toBe(true);
+    await clock.settle(lease.release());
+    await clock.advance(1_500);
+    expect(next.value?.isHeld).toBe(true);
+    expect(next.value?.ticketId).not.toBe(lease.ticketId);
+    await clock.settle(next.value!.release());
+  });
+
   test("close sends all away, releases what is held, and leaves no timer", async () => {
     const { clock, open, left } = setUp(protocol);
     const { lock, locks } = open();

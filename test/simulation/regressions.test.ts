@@ -34,3 +34,9 @@ test("it was, before a renewing ticket died by its count alone", async () => {
   });
   expect(violations.join("\n")).toMatch(/overlap/);
 });
+
+// abandon() of a lease that was lost resolved before its ticket was deleted, and somebody found that ticket again meanwhile.
+test("a lost ticket that was abandoned is not found again while it is being deleted", async () => {
+  const { violations } = await runHistory(1300, { protocol: "conditional", change: { tokenRate: 0.5, locals: 3 } });
+  expect(violations).toEqual([]);
+});

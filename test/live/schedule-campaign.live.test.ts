@@ -2,7 +2,7 @@
 import { createLocks } from "@bucketlock/lock";
 import { it } from "vitest";
 import { useWorkers } from "../processes.js";
-import { onEveryServer } from "../servers/on-server.js";
+import { onServer } from "../servers/on-server.js";
 import { useBucket } from "./buckets.js";
 import { seedOf } from "./campaign.js";
 import { runJobCampaign } from "./schedule-campaign.js";
@@ -10,9 +10,8 @@ import { runJobCampaign } from "./schedule-campaign.js";
 const start = useWorkers();
 const SLOTS = Number(process.env.BUCKETLOCK_JOB_SLOTS || 50);
 
-onEveryServer((server) => {
-  // The whole fleet is costly, and the suite of locks runs schedules on the others.
-  if (server.name !== "minio") return;
+// The whole fleet is costly, and the suite of locks runs schedules on the others.
+onServer("minio", (server) => {
   const { bucket, session } = useBucket(server, "jobs");
   const campaign = { protocol: "conditional", guarantee: "atMostOnce", slots: SLOTS } as const;
   it(`${campaign.guarantee}: six processes run ${campaign.slots} slots, none is lost`, async () => {

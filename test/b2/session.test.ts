@@ -126,7 +126,8 @@ describe("authorization", () => {
 
 describe("upload URLs", () => {
   it("take one upload at a time each, and are used again, the last used first", async () => {
-    const emulator = await useEmulator({ knobs: { commitDelayMs: 10 } });
+    // Long enough for all six to be under way together: a URL that is free again may be used by the next.
+    const emulator = await useEmulator({ knobs: { commitDelayMs: 150 } });
     const session = useSession(emulator);
     await Promise.all(Array.from({ length: 6 }, (_, i) => session.upload(`k${i}`, "x")));
     const urls = () => emulator.seen.filter(({ call }) => call === "b2_upload_file").map(({ url }) => url);

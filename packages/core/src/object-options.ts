@@ -47,6 +47,8 @@ const OURS = new Set([
   "x-amz-decoded-content-length",
   "x-amz-security-token",
 ]);
+// A copy's source and its conditions have options; given again they would be sent twice. Keys of the source's encryption pass.
+const OURS_OF_COPIES = /^x-amz-copy-(source$|source-if-|source-range$|if-)/;
 
 /** The headers of a write. Names and values of `metadata` are checked already (checkPut). */
 export function putHeaders(options: {
@@ -75,7 +77,7 @@ export function extraHeaders(given: Readonly<Record<string, string>> | undefined
   return Object.entries(given ?? {}).map(([rawName, value]) => {
     const name = rawName.toLowerCase();
     if (!/^[a-z0-9-]+$/.test(name)) throw new InvalidError("headers", "names must be of a-z, 0-9 and -", rawName);
-    if (OURS.has(name) || name.startsWith("x-amz-meta-"))
+    if (OURS.has(name) || name.startsWith("x-amz-meta-") || OURS_OF_COPIES.test(name))
       throw new InvalidError("headers", "must not hold what has an option of its own or frames the request", rawName);
     // The value is not shown: it may be an encryption key.
     if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))

@@ -406,3 +406,34 @@ describe("errors", () => {
     expect(emulator.bodyOf("k")).toBe("1");
   });
 });
+
+describe("headers of the caller's own", () => {
+  it.each([
+    "Host",
+    "If-Match",
+    "Content-Length",
+    "x-amz-meta-a",
+    "x-amz-copy-source",
+    "x-amz-copy-source-if-match",
+    "x-amz-copy-source-range",
+    "x-amz-copy-if-none-match",
+    "a b",
+  ])("%s is refused: it has an option, or frames the request", async (name) => {
+    const { emulator, session } = await setup();
+    const refused = { code: "INVALID_OPTION", details: { option: "headers" } };
+    await expect(session.putObject("k", "x", { headers: { [name]: "v" } })).rejects.toMatchObject(refused);
+    await expect(session.copyObject({ key: "a" }, "k", { headers: { [name]: "v" } })).rejects.toMatchObject(refused);
+    expect(emulator.seen).toEqual([]);
+  });
+
+  it("goes with the request otherwise", async () => {
+    const { emulator, session } = await setup();
+    const headers = {
+      "Cache-Control": "no-store",
+      "x-amz-copy-source-server-side-encryption-customer-algorithm": "AES256",
+    };
+    await session.putObject("k", "x", { headers });
+    expect(emulator.seen[0]!.headers).toMatchObject({ "cache-control": "no-store" });
+    expect(emulator.seen[0]!.headers).toHaveProperty("x-amz-copy-source-server-side-encryption-customer-algorithm");
+  });
+});

@@ -2,6 +2,7 @@
 
 const BY_CODE: Readonly<Record<string, string>> = {
   STORE_NO_BUCKET: "Create the bucket first, for example: aws s3 mb s3://NAME --endpoint-url URL",
+  STORE_NO_CREDENTIALS: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.",
   STORE_BAD_CREDENTIALS:
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, if your keys have one).",
   STORE_ACCESS_DENIED: "These keys need s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject on the prefix.",

@@ -17,7 +17,17 @@ beforeEach(async () => {
 afterEach(() => rm(tmp, { recursive: true, force: true, maxRetries: 10 }));
 
 const run = (...args: string[]) => start(demo, { args, env: { TMPDIR: tmp, NO_COLOR: "1", ...withoutAws } });
-const withoutAws = { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "", AWS_REGION: "us-east-1", AWS_ENDPOINT_URL: "" };
+// Nothing of this host's own settings, and no question to an address beyond it.
+const withoutAws = {
+  AWS_ACCESS_KEY_ID: "",
+  AWS_SECRET_ACCESS_KEY: "",
+  AWS_REGION: "us-east-1",
+  AWS_ENDPOINT_URL: "",
+  AWS_PROFILE: "",
+  AWS_CONFIG_FILE: "/nowhere/config",
+  AWS_SHARED_CREDENTIALS_FILE: "/nowhere/credentials",
+  AWS_EC2_METADATA_DISABLED: "true",
+};
 const keys = { AWS_ACCESS_KEY_ID: "anykey", AWS_SECRET_ACCESS_KEY: "averysecretword" };
 const left = async () => (await readdir(tmp)).filter((name) => name.startsWith("bucketlock"));
 

@@ -161,7 +161,7 @@ describe("what a person sees", () => {
   test("colours, unless NO_COLOR", () =>
     holding(async (locks) => {
       held.push(await locks.lock("k").acquire());
-      const coloured = bucketlock(["inspect", "k"]);
+      const coloured = bucketlock(["inspect", "k"], { NO_COLOR: "" });
       await coloured.exited;
       expect(coloured.text).toContain("\u001b[32malive");
       const plain = bucketlock(["inspect", "k"], { NO_COLOR: "1" });

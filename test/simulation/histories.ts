@@ -35,7 +35,8 @@ const BOTH: Readonly<Record<string, number>> = {
 };
 const FLOORS: Readonly<Record<Plan["protocol"], Readonly<Record<string, number>>>> = {
   "two-object": { ...BOTH, takeOver: 300, withdrew: 1000, stray: 100, deleteFailed: 20 },
-  conditional: { ...BOTH, conflictOfOwn: 25 },
+  // Who comes in gives way when writes conflict: fewer requests, and so fewer that are doubled.
+  conditional: { ...BOTH, conflictOfOwn: 25, doubled: 35 },
 };
 
 /** Half of the tokens are drawn: what is not drawn costs nothing, and both must hold. Of four seeds two have several programs in each process. */
@@ -52,7 +53,7 @@ export function historiesOf(protocol: Plan["protocol"], seeds: "odd" | "even"): 
   ];
   for (const { name, from, floors } of runs) {
     test(`${protocol}: no history breaks a promise (${seeds} seeds${name})`, { timeout: 3_600_000 }, async () => {
-      const sum = await runHistories(from, wanted(protocol), 4, { protocol, change: changeOf(from) });
+      const sum = await runHistories(from, Math.ceil(wanted(protocol) / 2), 4, { protocol, change: changeOf(from) });
       console.log(describeSum(`simulation, ${protocol}, ${seeds} seeds${name}`, sum));
       expect(describeBroken(sum)).toBe("");
       expect(belowFloors(sum, floors)).toEqual([]);
@@ -106,7 +107,7 @@ export function describeBroken(sum: Sum): string {
 /** What stayed below its floor: an empty simulation proves nothing. */
 export function belowFloors(sum: Sum, floors: Readonly<Record<string, number>>): string[] {
   // Chance is not even: a few hundred histories say nothing about rare faults.
-  if (sum.histories < 500) return [];
+  if (sum.histories < 300) return [];
   return Object.entries(floors)
     .map(([kind, floor]) => ({ kind, floor: (floor * sum.histories) / 1000, is: sum.counts.get(kind) ?? 0 }))
     .filter(({ floor, is }) => is < floor)

@@ -1,6 +1,6 @@
 /**
  * The rings as vitest runs them. `fast` (rings 1 to 4, tidy, packaging) needs nothing but this machine; `live` is ring 5:
- * real servers and real processes, one file after the other, after everything else. Tests import source through the
+ * real servers and real processes, two files at a time, after everything else. Tests import source through the
  * custom condition, so nothing needs building first.
  */
 import { defineConfig } from "vitest/config";
@@ -44,7 +44,8 @@ export default defineConfig({
           include: live,
           exclude: never,
           globalSetup: ["./servers/ring5.ts"],
-          fileParallelism: false,
+          // They wait more than they compute. More at once would make their leases run out for want of a processor.
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },

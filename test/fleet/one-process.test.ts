@@ -38,6 +38,26 @@ describe.each(["two-object", "conditional"] as const)("%s", (protocol) => {
     await clock.settle(locks.close());
   });
 
+  it("a run's signal ends with the locks while it runs, and never after", async () => {
+    const { clock, locks } = open();
+    const signals: AbortSignal[] = [];
+    await clock.settle(locks.once("job", SLOT, ({ signal }) => void signals.push(signal)));
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const running = locks.once("job", SLOT + 1, ({ signal }) => {
+      signals.push(signal);
+      begin();
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    const failed = expect(running).rejects.toMatchObject({ code: "LOCKS_CLOSED" });
+    await clock.settle(begun);
+    await clock.settle(locks.close());
+    await failed;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+  });
+
   it("leaders that follow each other", async () => {
     const { clock, locks } = open();
     const election = locks.election("lead");

@@ -174,6 +174,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "keeper",
       "revocation",
       "routine",
+      "run-signal",
       "member-ticket",
       "side-objects",
       "local/queue",

@@ -31,6 +31,7 @@ import {
   tooOld,
   type Why,
 } from "./once-rule.js";
+import { runSignal } from "./run-signal.js";
 import { breathe, callOf, listAll, lookPauseMs, putSurely, readText, removeAll, type Side } from "./side-objects.js";
 import { isStanding } from "./standing.js";
 
@@ -405,7 +406,7 @@ class Job {
 
   async #work<T>(side: Side, lease: Lease, claim: Claim, fn: OnceJob<T>): Promise<OnceResult<T>> {
     const { attempt } = claim.run;
-    const signal = AbortSignal.any([side.signal!, lease.signal]);
+    const { signal, over } = runSignal([side.signal!, lease.signal]);
     // Whatever ended the wait: what was done is recorded.
     const after: Side = { store: side.store, settings: side.settings };
     let value: T;
@@ -414,6 +415,8 @@ class Job {
     } catch (error) {
       await this.#finish(after, lease, claim, { error }).catch((recordError: unknown) => attach(error, recordError));
       throw error;
+    } finally {
+      over();
     }
     try {
       await this.#finish(after, lease, claim, undefined);

@@ -212,7 +212,7 @@ describe("again", () => {
     ] as const) {
       const before = emulator.seen.length;
       emulator.script("PUT", fault);
-      const outcome = await session.putObject(key, "1", { ...options, timeoutMs: 150 });
+      const outcome = await session.putObject(key, "1", { ...options, timeoutMs: 500 });
       expect(outcome, JSON.stringify(fault)).toMatchObject({ outcome: "unknown" });
       expect(emulator.seen.length).toBe(before + 1);
     }

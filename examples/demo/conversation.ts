@@ -17,8 +17,15 @@ export interface Shared {
 
 /** To a worker. */
 export type Order =
-  /** Acquire, work, release. Exclusive work is the nightly job, shared work reads its report. */
-  | { readonly do: "job"; readonly mode: "exclusive" | "shared"; readonly workMs: number }
+  /** Acquire, work, release. Exclusive work is the nightly job, shared work reads its report. `untilTold`: work on until "enough". */
+  | {
+      readonly do: "job";
+      readonly mode: "exclusive" | "shared";
+      readonly workMs: number;
+      readonly untilTold?: true;
+    }
+  /** Work that goes on until told may end. */
+  | { readonly do: "enough" }
   /** Finish what is under way, leave nothing behind, end. */
   | { readonly do: "end" };
 

@@ -55,6 +55,11 @@ export class Crew {
     this.#next(member);
   }
 
+  /** At once, whatever it does. */
+  tell(name: string, order: Order): void {
+    this.#member(name).child.send(order, () => {});
+  }
+
   isIdle(name: string): boolean {
     const { isBusy, orders, isGone } = this.#member(name);
     return isGone || (!isBusy && orders.length === 0);

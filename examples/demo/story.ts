@@ -54,9 +54,11 @@ export async function play({ shared, chronicle, signal, say }: Stage): Promise<P
     say("\n2. Two readers share the lock: they may hold it together, but no worker meanwhile.");
     crew.order(workers[2], job);
     await crew.until(() => chronicle.state(workers[2]) !== undefined, STEP_LIMIT_MS, "a worker to ask");
-    for (const name of readers) crew.order(name, { do: "job", mode: "shared", workMs: READ_MS });
+    for (const name of readers) crew.order(name, { do: "job", mode: "shared", workMs: READ_MS, untilTold: true });
     await crew.until(() => readers.every((name) => chronicle.state(name) === "shared"), STEP_LIMIT_MS, "both to read");
     crew.order(workers[0], job);
+    // Not by the clock: on a slow machine one would be done before the other begins.
+    for (const name of readers) crew.tell(name, { do: "enough" });
     await crew.until(idle(names), STEP_LIMIT_MS, "the readers to finish");
 
     say(`\n3. ${victim} takes the lock and is killed in the middle of the job. It can release nothing any more.`);

@@ -24,8 +24,12 @@ const locks = createLocks(store, {
   },
 });
 const lock = locks.lock(lockKey(shared));
+let enough = () => {};
+const isEnough = new Promise<void>((resolve) => {
+  enough = resolve;
+});
 
-async function job({ mode, workMs }: Extract<Order, { do: "job" }>): Promise<void> {
+async function job({ mode, workMs, untilTold }: Extract<Order, { do: "job" }>): Promise<void> {
   for (;;) {
     const askedMs = nowMs();
     tell({ is: "asks", atMs: askedMs });
@@ -33,7 +37,7 @@ async function job({ mode, workMs }: Extract<Order, { do: "job" }>): Promise<voi
     const atMs = nowMs();
     tell({ is: "holds", atMs, mode, ticketId: lease.ticketId, waitedMs: atMs - askedMs, requests });
     try {
-      await (mode === "exclusive" ? runNightlyJob(lease, workMs) : readReport(lease, workMs));
+      await (mode === "exclusive" ? runNightlyJob(lease, workMs) : readReport(lease, workMs, untilTold === true));
       tell({ is: "leaves", atMs: nowMs() });
       await lease.release();
       return;
@@ -55,10 +59,14 @@ async function runNightlyJob(lease: Lease, workMs: number): Promise<void> {
   if (put.outcome !== "stored") throw new Error(`the report was not stored (${put.outcome})`);
 }
 
-async function readReport(lease: Lease, workMs: number): Promise<void> {
+async function readReport(lease: Lease, workMs: number, untilTold: boolean): Promise<void> {
   const report = await store.get(reportKey(shared));
   if (!report.found) throw new Error("there is no report to read");
   await work(lease, workMs);
+  if (!untilTold) return;
+  const lost = new Promise<void>((resolve) => lease.signal.addEventListener("abort", () => resolve(), { once: true }));
+  await Promise.race([isEnough, lost]);
+  lease.throwIfLost();
 }
 
 /** Real work would take `lease.signal` just like this: it ends when the lease can no longer be proved. */
@@ -82,6 +90,7 @@ process.on("disconnect", () => void end());
 process.on("message", async (order: Order) => {
   try {
     if (order.do === "end") return await end();
+    if (order.do === "enough") return enough();
     await job(order);
     tell({ is: "done" });
   } catch (error) {

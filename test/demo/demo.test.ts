@@ -35,7 +35,7 @@ test("everything it claims holds, and it says so", { timeout: 120_000 }, async (
   const program = run();
   const { code } = await program.exit(110_000);
   const text = program.otherLines.join("\n");
-  expect(program.stderr).toBe("");
+  expect(program.stderr, text).toBe("");
   expect(code, text).toBe(0);
   expect(text).toMatch(/worker-2 is killed \(SIGKILL\)/);
   expect(text).toMatch(/worker-\d finds the holder dead/);

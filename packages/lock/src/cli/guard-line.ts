@@ -68,7 +68,8 @@ export class GuardLine {
 
   #start(): void {
     this.#starts += 1;
-    const guard = spawn(process.execPath, [this.#file], {
+    const known = Object.keys(this.#orders).length > 0 ? [JSON.stringify(this.#orders)] : [];
+    const guard = spawn(process.execPath, [this.#file, ...known], {
       // Nothing of the user's own: who waits for a pipe to close must not wait for the guard.
       stdio: ["pipe", "pipe", "ignore"],
       cwd: "/",
@@ -89,7 +90,6 @@ export class GuardLine {
       this.#watching = undefined;
       (guard.stdout as unknown as { unref(): void }).unref();
     });
-    if (Object.keys(this.#orders).length > 0) guard.stdin!.write(`${JSON.stringify(this.#orders)}\n`);
   }
 
   #ended(): void {

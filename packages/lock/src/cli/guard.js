@@ -62,15 +62,18 @@ async function end() {
 // What the whole session is told (a closing terminal, a shutdown) must not take the guard before the command.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => {});
 
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const order = JSON.parse(line);
-    if (order.done) process.exit(0);
-    if (order.watch) watched = order.watch;
-    if (order.graceMs !== undefined) graceMs = order.graceMs;
-    if (order.until !== undefined) until = order.until ?? undefined;
-    if (order.watch) process.stdout.write("watching\n");
-  })
-  .on("close", end);
+/** @param {string} line */
+function obey(line) {
+  const order = JSON.parse(line);
+  if (order.done) process.exit(0);
+  if (order.watch) watched = order.watch;
+  if (order.graceMs !== undefined) graceMs = order.graceMs;
+  if (order.until !== undefined) until = order.until ?? undefined;
+  if (order.watch) process.stdout.write("watching\n");
+}
+
 process.stdout.on("error", () => {});
+// What a guard before this one was told: known from the first moment, should the wrapper be gone before it could say it.
+if (process.argv[2] !== undefined) obey(process.argv[2]);
+createInterface({ input: process.stdin }).on("line", obey).on("close", end);
 look();

@@ -164,6 +164,19 @@ describe("progress", () => {
     expect(await putting).toMatchObject({ files: 9 });
   });
 
+  it("raises no warning of a leak, however many are under way", async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on("warning", onWarning);
+    const { session } = await setup();
+    const from = await folder(Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`f${n}`, "x"])));
+    await putAll(session, from, "", { parallel: 32, signal: new AbortController().signal });
+    // Warnings come a turn late.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it("that throws ends the job with what it threw", async () => {
     const { emulator, session } = await setup();
     const from = await folder({ a: "1", b: "2", c: "3" });

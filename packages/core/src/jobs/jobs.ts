@@ -244,6 +244,8 @@ async function run(
   const failures: JobFailure[] = [];
   const stop = new AbortController();
   const ending = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  // Every file under way listens to it; Node would warn of a leak at the eleventh.
+  process.getBuiltinModule("node:events").setMaxListeners(0, ending);
   onProgress?.({
     type: "planned",
     items: items.length,

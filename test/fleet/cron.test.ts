@@ -9,7 +9,7 @@ import {
   type LocksOptions,
   type OnceJob,
 } from "@bucketlock/lock";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 
 const MINUTE = 60_000;
 const NOON = Date.parse("2026-11-21T12:00:00Z");
@@ -201,6 +201,52 @@ it("stop waits for the run under way and does not disturb it", async () => {
   await bench.advance(0.01);
   await bench.clock.settle(job.stop());
   expect([isOver, signals[0]!.aborted, signals.length]).toEqual([true, false, 1]);
+});
+
+describe("what comes while the claim is being written", () => {
+  /** Calls `then` when the claim of NOON's slot is on its way; the store takes its time to answer. */
+  const claiming = (then: () => void) =>
+    new FaultyStore(bench.store, {
+      clock: bench.clock,
+      plan({ verb, key }) {
+        if (verb !== "put" || !key.startsWith("job.once.slot.2")) return undefined;
+        then();
+        return { answerMs: 1000 };
+      },
+    });
+  const history = async () => {
+    const runs = await bench.clock.settle(bench.locks().history("job"));
+    return runs.map(({ outcome, error }) => error ?? outcome);
+  };
+
+  it("stop: the slot is run, since nobody else will", async () => {
+    let stopped: Promise<void> | undefined;
+    const network = claiming(() => {
+      stopped ??= job.stop();
+    });
+    const job: CronJob = bench.cron({}, 0, bench.locks({}, network));
+    await bench.advance(0.5);
+    await bench.clock.settle(stopped!);
+    expect(bench.ran).toEqual([0]);
+    expect(await history()).toEqual(["ok"]);
+  });
+
+  it.each([
+    { guarantee: "atMostOnce", left: ["Error: enough"], after: "done" },
+    { guarantee: "atLeastOnce", left: ["died"], after: "ran" },
+  ] as const)("$guarantee: the caller's signal: the job does not begin, and that is told", async (scene) => {
+    const { guarantee, left, after } = scene;
+    const caller = new AbortController();
+    const reason = new Error("enough");
+    const locks = bench.locks({}, claiming(() => caller.abort(reason)));
+    const asked = locks.once("job", NOON, bench.job(), { guarantee, signal: caller.signal });
+    await bench.clock.settle(expect(asked).rejects.toBe(reason));
+    expect(bench.ran).toEqual([]);
+    expect(await history()).toEqual(left);
+    // At most once it has had its chance; at least once it is for the next who asks, at once.
+    const again = await bench.clock.settle(bench.locks().once("job", NOON, bench.job(), { guarantee, waitMs: 0 }));
+    expect(again.ran ? "ran" : again.reason).toBe(after);
+  });
 });
 
 it("a claim of which nobody knows whether it was written is not run", async () => {

@@ -196,9 +196,10 @@ class Timetable<T> {
       let failed: { error: unknown } | undefined;
       const run = (given: OnceRun) => {
         began = true;
-        waiting.removeEventListener("abort", onStop);
         return this.#fn(given);
       };
+      // A slot that is claimed here is run here.
+      const onClaim = () => waiting.removeEventListener("abort", onStop);
       try {
         waiting.throwIfAborted();
         const { guarantee, overlap, keep } = this.#options;
@@ -209,7 +210,7 @@ class Timetable<T> {
           waitMs: FOR_LONG_MS,
           signal: AbortSignal.any([ending, wait.signal]),
         };
-        const result = await runSlot(this.#context, this.#name, slotMs, run, options, first);
+        const result = await runSlot(this.#context, this.#name, slotMs, run, options, { first, onClaim });
         if (result === "outdated") return result;
         if (!result.ran && result.reason === "busy") continue;
         this.#tell(() => this.#options.onResult?.(result));

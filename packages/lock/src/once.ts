@@ -121,21 +121,29 @@ export async function once<T>(
   options: OnceOptions = {},
 ): Promise<OnceResult<T>> {
   if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
-  const result = await runSlot(context, name, checkSlot(slot), fn, options, false);
+  const result = await runSlot(context, name, checkSlot(slot), fn, options);
   if (result === "outdated") throw new Error("bug: nothing can be outdated where nothing was believed");
   return result;
 }
 
-/** The same for a schedule. `first`: it believes that no slot was ever claimed; "outdated": one was, so it must look what is owed. */
+/** What a schedule knows and wants to know of a slot. */
+export interface Scheduled {
+  /** It believes that no slot was ever claimed. */
+  readonly first?: boolean | undefined;
+  /** Called before the claim is written: from here on the slot is ours, and only `signal` and a lost lease keep it from running. */
+  readonly onClaim?: (() => void) | undefined;
+}
+
+/** The same for a schedule. "outdated": slots were claimed before, against its belief, so it must look what is owed. */
 export function runSlot<T>(
   context: LockContext,
   name: string,
   slotMs: number,
   fn: OnceJob<T>,
   options: OnceOptions,
-  first: boolean,
+  scheduled: Scheduled = {},
 ): Promise<OnceResult<T> | "outdated"> {
-  return new Job(context, name, slotMs, options, first).run(fn);
+  return new Job(context, name, slotMs, options, scheduled).run(fn);
 }
 
 /** The last runs of a job, newest slot first: one LIST, one GET a run, one request more for a run without an end. Throws store errors. */
@@ -215,12 +223,12 @@ class Job {
   readonly #overlap: Overlap;
   readonly #keep: number;
   readonly #options: OnceOptions;
-  readonly #first: boolean;
+  readonly #scheduled: Scheduled;
   readonly #rules: OnceRules;
 
-  constructor(context: LockContext, name: string, slotMs: number, options: OnceOptions, first: boolean) {
+  constructor(context: LockContext, name: string, slotMs: number, options: OnceOptions, scheduled: Scheduled) {
     this.#context = context;
-    this.#first = first;
+    this.#scheduled = scheduled;
     this.#name = name;
     this.#slotMs = slotMs;
     // A run is known by its ticket: no two share one.
@@ -279,8 +287,9 @@ class Job {
   }
 
   #judge(holding: boolean, seen: Seen): OnceDecision {
+    const { first } = this.#scheduled;
     return decideOnce(
-      { slotMs: this.#slotMs, guarantee: this.#guarantee, overlap: this.#overlap, holding, first: this.#first },
+      { slotMs: this.#slotMs, guarantee: this.#guarantee, overlap: this.#overlap, holding, first },
       // A mark that is a host's time says nothing about slots.
       this.#rules.markBySlot ? seen : { ...seen, markMs: undefined },
     );
@@ -361,8 +370,11 @@ class Job {
         startedMs: Math.floor(clock.wallMs()),
       };
       const claim = { key: claimKey(this.#name, claimedMs, attempt), claimedMs, run, slots };
+      side.signal?.throwIfAborted();
+      this.#scheduled.onClaim?.();
       try {
-        if (this.#rules.claimFirst) await this.#write(side, lease, claim);
+        // Not to be given up half-way: a claim that landed unseen would be a slot that nobody runs.
+        if (this.#rules.claimFirst) await this.#write({ ...side, signal: undefined }, lease, claim);
         return claim;
       } catch (error) {
         // By its name it is there, though the listing did not show it: somebody's write has only now arrived, or the listing lags.
@@ -390,7 +402,7 @@ class Job {
       basedOn: { found: false, token: 0n },
     });
     if (guarded === "conditional") return;
-    if (!(await lease.verify({ signal: side.signal! })))
+    if (!(await lease.verify()))
       throw new LockLostError(this.#lock.key, lease.ticketId, "another removed its ticket before the slot was claimed");
   }
 
@@ -409,6 +421,10 @@ class Job {
     const { signal, over } = runSignal([side.signal!, lease.signal]);
     // Whatever ended the wait: what was done is recorded.
     const after: Side = { store: side.store, settings: side.settings };
+    if (side.signal?.aborted) {
+      over();
+      return this.#notBegun(after, lease, claim, side.signal.reason);
+    }
     let value: T;
     try {
       value = await fn({ slotMs: this.#slotMs, attempt, signal, lease });
@@ -430,6 +446,13 @@ class Job {
       });
     }
     return { ran: true, value, slotMs: this.#slotMs, attempt };
+  }
+
+  /** Claimed, but the caller wants no run any more. At most once: that is its end. Else the slot is for the next who asks. */
+  async #notBegun(side: Side, lease: Lease, claim: Claim, reason: unknown): Promise<never> {
+    if (claim.run.guarantee === "atLeastOnce") await lease.release().catch(() => {});
+    else await this.#finish(side, lease, claim, { error: reason }).catch((error: unknown) => attach(reason, error));
+    throw reason;
   }
 
   /** The end of the run into the store, old slots out of it, the lock back. Throws when the end was not written, or the lease was lost. */

@@ -238,7 +238,8 @@ describe("what comes while the claim is being written", () => {
     const { guarantee, left, after } = scene;
     const caller = new AbortController();
     const reason = new Error("enough");
-    const locks = bench.locks({}, claiming(() => caller.abort(reason)));
+    const network = claiming(() => caller.abort(reason));
+    const locks = bench.locks({}, network);
     const asked = locks.once("job", NOON, bench.job(), { guarantee, signal: caller.signal });
     await bench.clock.settle(expect(asked).rejects.toBe(reason));
     expect(bench.ran).toEqual([]);

@@ -2,6 +2,7 @@
  * A flowing object into a local file: under another name in the same folder first, then on disk, then renamed. A file under the
  * final name is always a whole one; a failure leaves nothing behind but what was there before. It asks the server for nothing.
  */
+import type { FileHandle } from "node:fs/promises";
 import { StoreError } from "./errors.js";
 import type { S3ObjectFacts } from "./object-facts.js";
 import type { S3StreamAnswer } from "./object-stream.js";
@@ -28,31 +29,47 @@ export async function downloadTo(
   const fs = process.getBuiltinModule("node:fs/promises");
   const { dirname, join, basename } = process.getBuiltinModule("node:path");
   const part = join(dirname(path), `.${basename(path).slice(0, 200)}.${random.hex(6)}.part`);
-  let broken: unknown;
-  body.once("error", (error) => {
-    broken = error;
-  });
+  // Whoever leaves a stream early breaks it: which came first tells what was wrong.
+  let unwritten: { readonly cause: unknown } | undefined;
+  const onDisk = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((cause: unknown) => {
+      unwritten ??= { cause };
+      throw cause;
+    });
+  body.once("error", () => {});
   try {
-    const file = await fs.open(part, "wx");
+    const file = await onDisk(fs.open(part, "wx"));
     try {
       // An await for each chunk would cost more than the writing.
-      for await (const chunks of batches(body)) await file.writev(chunks);
-      await file.sync();
+      for await (const chunks of batches(body)) await onDisk(writeAll(file, chunks));
+      await onDisk(file.sync());
     } finally {
-      await file.close();
+      await onDisk(file.close());
     }
-    await fs.rename(part, path);
+    await onDisk(fs.rename(part, path));
     return facts;
   } catch (error) {
     body.destroy();
     await fs.rm(part, { force: true }).catch(() => {});
-    if (broken !== undefined) throw broken;
+    if (unwritten === undefined) throw error;
     throw new StoreError(`the file could not be written; ${path}`, {
       code: "FILE_NOT_WRITTEN",
       kind: "unavailable",
-      cause: error,
+      cause: unwritten.cause,
       details: { path },
     });
+  }
+}
+
+/** A disk that runs full takes a part of what it is given and calls that success; only the next write fails. */
+async function writeAll(file: FileHandle, given: readonly Uint8Array[]): Promise<void> {
+  for (let chunks = given; chunks.length > 0; ) {
+    let { bytesWritten: taken } = await file.writev(chunks);
+    if (taken === 0) throw new Error("nothing more could be written");
+    let whole = 0;
+    while (whole < chunks.length && taken >= chunks[whole]!.length) taken -= chunks[whole++]!.length;
+    chunks = chunks.slice(whole);
+    if (taken > 0) chunks = [chunks[0]!.subarray(taken), ...chunks.slice(1)];
   }
 }
 

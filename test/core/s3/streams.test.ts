@@ -1,6 +1,7 @@
 /** Bodies as they come: paced by their reader, whole or an error, and no connection kept for nobody. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -474,6 +475,57 @@ describe("a download", () => {
     expect(error).toMatchObject({ code: "FILE_NOT_WRITTEN", cause: { code: "ENOENT" } });
     expect(existsSync(join(at, "no-such-folder"))).toBe(false);
     await until(() => whole1.sockets.size === 0);
+  });
+
+  describe("on a disk that runs full", () => {
+    type Writing = { writev(chunks: readonly Uint8Array[]): Promise<{ bytesWritten: number }> };
+    /** What a write takes, in place of the disk. */
+    const disk = async (take: (write: Writing["writev"], chunks: readonly Uint8Array[]) => Promise<number>) => {
+      const file = await open(join(folder(), "any"), "w");
+      const made: Writing = Object.getPrototypeOf(file);
+      await file.close();
+      const { writev } = made;
+      ending.push(() => {
+        made.writev = writev;
+      });
+      made.writev = async function (chunks) {
+        return { bytesWritten: await take((some) => writev.call(this, some), chunks) };
+      };
+    };
+
+    it("writes again what was not taken, though it was not said", async () => {
+      const { session } = await setup();
+      await session.upload("k", BODY);
+      let turn = 0;
+      await disk(async (write, chunks) => {
+        const all = Buffer.concat(chunks);
+        const taken = [all.length, 1, Math.ceil(all.length / 2)][turn++ % 3]!;
+        return (await write([all.subarray(0, taken)])).bytesWritten;
+      });
+      const path = join(folder(), "file.bin");
+      await session.download("k", path);
+      expect(readFileSync(path).equals(BODY)).toBe(true);
+    });
+
+    it("says so, and leaves nothing", async () => {
+      const { emulator, session } = await setup();
+      await session.upload("k", BODY);
+      const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      let writes = 0;
+      await disk(async (write, chunks) => {
+        if (++writes === 3) throw full;
+        return (await write(chunks)).bytesWritten;
+      });
+      const at = folder();
+      const error = await failure(session.download("k", join(at, "file.bin")), emulator);
+      expect(error).toMatchObject({ code: "FILE_NOT_WRITTEN", cause: full });
+      expect(readdirSync(at)).toEqual([]);
+      // And where nothing at all is taken.
+      await disk(async () => 0);
+      const other = await failure(session.download("k", join(at, "file.bin")), emulator);
+      expect(other).toMatchObject({ code: "FILE_NOT_WRITTEN" });
+      expect(readdirSync(at)).toEqual([]);
+    });
   });
 });
 

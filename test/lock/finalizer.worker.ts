@@ -7,12 +7,16 @@ import { createLocks, openStore } from "@bucketlock/lock";
 const [how, url] = process.argv.slice(2) as [string, string];
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const store = openStore(url);
+let released = false;
 const NAMES = ["exit", "beforeExit", "SIGTERM", "SIGINT"];
 // The loader that runs this file may have listeners of its own.
 const before = NAMES.map((name) => process.listenerCount(name));
 const locks = createLocks(store, {
   leaseMs: 60_000,
-  onEvent: (event) => say({ event: event.type }),
+  onEvent: (event) => {
+    released ||= event.type === "released";
+    say({ event: event.type });
+  },
   releaseOnSignal: how.startsWith("signal"),
 });
 const lock = locks.lock("k");
@@ -47,8 +51,10 @@ if (how === "leak") {
     case "signal-own-handler":
       process.on("SIGTERM", () => {
         say({ handler: "ran" });
-        setTimeout(() => process.exit(9), 300);
+        // Not before the lock is released.
+        setInterval(() => released && process.exit(9), 10);
       });
+      say({ handler: "is there" });
       setInterval(() => {}, 1000);
       break;
     case "signal":

@@ -16,8 +16,8 @@ export interface Pending {
   readonly signals: readonly NodeJS.Signals[];
 }
 
-// Time for a dying process's child: a few requests in parallel, no more.
-const CHILD_LIMIT_MS = 2_000;
+// The child limits its requests itself. This is for one that does not even start: on a busy machine that takes seconds.
+const CHILD_LIMIT_MS = 10_000;
 
 const pending = new Set<Pending>();
 const installed = new Map<string, (...args: never[]) => void>();

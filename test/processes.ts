@@ -12,6 +12,9 @@ import { unwatch, watch } from "./servers/guard.js";
 
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
+/** On a busy machine a dozen that start at once take many seconds. */
+const PATIENCE_MS = 90_000;
+
 /** What this very Node needs before a TypeScript file's name, for spawning one by hand. */
 export const typescriptArguments: readonly string[] = ["--conditions=@bucketlock/source", "--import", tsx];
 
@@ -101,7 +104,7 @@ export class Worker {
   }
 
   /** The first message (past or to come) that pleases. Throws when the worker ends first or `limitMs` pass. */
-  async message<T = Record<string, unknown>>(pleases: (message: T) => boolean, limitMs = 30_000): Promise<T> {
+  async message<T = Record<string, unknown>>(pleases: (message: T) => boolean, limitMs = PATIENCE_MS): Promise<T> {
     const find = () => this.messages.find((message) => pleases(message as T)) as T | undefined;
     await this.#until(() => find() !== undefined || !this.running, limitMs, "a message");
     const found = find();
@@ -110,7 +113,7 @@ export class Worker {
   }
 
   /** How it ended. Throws when it still runs after `limitMs`. */
-  async exit(limitMs = 30_000): Promise<Exit> {
+  async exit(limitMs = PATIENCE_MS): Promise<Exit> {
     await this.#until(() => !this.running, limitMs, "its end");
     return this.#exit!;
   }

@@ -23,8 +23,10 @@ export default defineConfig({
       "./rings-reporter.ts",
       ...(report === undefined ? [] : [["json", { outputFile: report }] as ["json", { outputFile: string }]]),
     ],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Ample, since a machine may be slow and busy: what hangs is found all the same.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000, interval: 10 } },
     // Vitest leaves one core free, which on two is half of them.
     maxWorkers: "100%",
     projects: [

@@ -161,7 +161,7 @@ const TABLE: readonly Row[] = [
     kind: "unavailable",
     requests: ["list_file_names", 1],
     script: ["b2_list_file_names", { kind: "hang", apply: false }, 99],
-    run: ({ session }) => session.listFiles({ timeoutMs: 300 }).next(),
+    run: ({ session }) => session.listFiles({ timeoutMs: 1_000 }).next(),
   },
   {
     what: "a proxy's web page",

@@ -18,7 +18,7 @@ const keys = { AWS_ACCESS_KEY_ID: "anykey", AWS_SECRET_ACCESS_KEY: "averysecretw
 const sh = (script: string, ...args: string[]) => ["--", "sh", "-c", script, "sh", ...args];
 const inDirectory = (name: string) => join(program.directory(), name);
 /** For facts that nobody tells: looked for until they are there. */
-const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 });
+const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 60_000, interval: 20 });
 
 async function holders(key: string): Promise<number> {
   const locks = createLocks(openStore(program.store()));

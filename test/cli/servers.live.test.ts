@@ -86,7 +86,7 @@ onEveryServer((server) => {
         const check = `if kill -0 "$1" 2>/dev/null && ! grep -q "^State:.Z" "/proc/$1/status"; then echo alive; else echo dead; fi`;
         const next = await run("run", key, ...lease, ...sh(check, String(pid)));
         expect([next.code, next.stdout, next.stderr]).toEqual([0, "dead\n", ""]);
-        await vi.waitFor(() => expect(isAlive(pid)).toBe(false));
+        await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 60_000 });
         kill(running.pid, "SIGCONT");
       }),
     );

@@ -12,7 +12,7 @@ import { kill, useProgram } from "./program.js";
 const program = useProgram();
 /** A lease that nobody refers to is collected, and released. */
 const held: Lease[] = [];
-const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 });
+const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 60_000, interval: 20 });
 
 class Terminal {
   readonly pty: IPty;

@@ -64,7 +64,7 @@ test("try-cron.ts goes home when another holds the lock", async () => {
 
 test("release-on-signal.ts leaves nothing when it is told to end", async () => {
   const program = start(new URL("release-on-signal.ts", folder), { args: [url] });
-  await vi.waitFor(() => expect(program.otherLines).toEqual(["deploying; press Ctrl-C"]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(program.otherLines).toEqual(["deploying; press Ctrl-C"]), { timeout: 60_000 });
   expect(await left()).toHaveLength(2);
   program.signal("SIGTERM");
   await program.exit();

@@ -63,6 +63,17 @@ test("a ticket removed by another is lost at the next renewal: told, cleaned up,
   expect(clock.pending).toBe(0);
 });
 
+test("renewals that take longer than the pause between them keep the lease", async () => {
+  const clock = new ManualClock();
+  const store = new FaultyStore(createMemoryStore({ clock }), { clock, plan: () => ({ answerMs: 250 }) });
+  const locks = createLocks(store, { ...LEASE, renewEveryMs: 100, clock });
+  const lease = await clock.settle(locks.lock("k").acquire());
+  await clock.advance(30_000);
+  expect(lease.isHeld).toBe(true);
+  await clock.settle(lease.release());
+  expect(clock.pending).toBe(0);
+});
+
 test("with a store that does not answer, the signal aborts the margin before the lease ends", async () => {
   let down = false;
   const { clock, locks, types } = setUp({

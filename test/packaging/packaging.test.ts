@@ -160,7 +160,7 @@ describe("installed into an empty folder", () => {
       watch("group", wrapper.pid!);
       const [said] = (await once(wrapper.stdout, "data")) as [Buffer];
       wrapper.kill("SIGKILL");
-      await vi.waitFor(() => expect(() => process.kill(Number(String(said)), 0)).toThrow("ESRCH"), { timeout: 20_000 });
+      await vi.waitFor(() => expect(() => process.kill(Number(String(said)), 0)).toThrow("ESRCH"), { timeout: 60_000 });
       unwatch("group", wrapper.pid!);
     });
 

@@ -6,18 +6,19 @@ import type { Store } from "@bucketlock/core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { newBucket, type TestBucket } from "../servers/bucket.js";
 import { onEveryServer } from "../servers/on-server.js";
-import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
+import { type FaultProxy, Gate, startFaultProxy } from "./fault-proxy.js";
 import { pass, scripted } from "./plan.js";
 
 onEveryServer((server) => {
   let bucket: TestBucket;
   let proxy: FaultProxy;
+  const gate = new Gate();
   let near: Store;
   let far: Store;
 
   beforeAll(async () => {
     bucket = await newBucket(server);
-    proxy = await startFaultProxy({ target: server.endpoint });
+    proxy = await startFaultProxy({ target: server.endpoint, pause: gate.pause });
     near = bucket.session().store();
     far = bucket.session({ endpoint: proxy.endpoint }).store();
   });
@@ -60,6 +61,9 @@ onEveryServer((server) => {
   it("ghost: unknown to the client, on the server later", async () => {
     proxy.plan = scripted({ kind: "ghost", afterMs: 300 });
     expect(await far.put("ghost", "1", { once: true })).toMatchObject({ outcome: "unknown" });
+    await expect.poll(() => gate.waiting).toBe(1);
+    expect(await body("ghost")).toBeUndefined();
+    gate.letGo();
     await proxy.idle();
     expect(await body("ghost")).toBe("1");
   });
@@ -68,6 +72,8 @@ onEveryServer((server) => {
     proxy.plan = scripted({ kind: "duplicate", afterMs: 300 });
     expect(await far.put("twice", "first")).toMatchObject({ outcome: "stored" });
     expect(await near.put("twice", "second")).toMatchObject({ outcome: "stored" });
+    await expect.poll(() => gate.waiting).toBe(1);
+    gate.letGo();
     await proxy.idle();
     expect(await body("twice")).toBe("first");
   });

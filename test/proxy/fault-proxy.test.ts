@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as openRequest, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
+import { type FaultProxy, Gate, startFaultProxy } from "./fault-proxy.js";
 import { type Fault, faultKinds, scripted, seeded } from "./plan.js";
 
 interface Seen {
@@ -16,6 +16,7 @@ interface Seen {
 const BODY = "an answer long enough to be cut in two";
 let server: Server;
 let proxy: FaultProxy;
+let gate: Gate;
 let seen: Seen[];
 
 beforeEach(async () => {
@@ -30,7 +31,9 @@ beforeEach(async () => {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  proxy = await startFaultProxy({ target: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  gate = new Gate();
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  proxy = await startFaultProxy({ target, pause: gate.pause });
 });
 
 afterEach(async () => {
@@ -79,8 +82,13 @@ describe("a fault", () => {
 
   it("delay: the server sees it later, even when the client has gone", async () => {
     proxy.plan = scripted({ kind: "delay", ms: 500 });
-    await expect(send({ limitMs: 50 })).rejects.toThrow();
+    const gone = new AbortController();
+    const sending = send({ signal: gone.signal });
+    await expect.poll(() => gate.waiting).toBe(1);
+    gone.abort();
+    await expect(sending).rejects.toThrow();
     expect(seen).toHaveLength(0);
+    gate.letGo();
     await proxy.idle();
     expect(seen).toHaveLength(1);
   });
@@ -91,8 +99,10 @@ describe("a fault", () => {
     const sending = send().finally(() => {
       answered = true;
     });
-    while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => gate.waiting).toBe(1);
+    expect(seen).toHaveLength(1);
     expect(answered).toBe(false);
+    gate.letGo();
     expect(await sending).toMatchObject({ status: 200, body: BODY });
     expect(seen).toHaveLength(1);
   });
@@ -101,6 +111,8 @@ describe("a fault", () => {
     proxy.plan = scripted({ kind: "ghost", afterMs: 500 });
     await expect(send()).rejects.toThrow();
     expect(seen).toHaveLength(0);
+    await expect.poll(() => gate.waiting).toBe(1);
+    gate.letGo();
     await proxy.idle();
     expect(seen).toHaveLength(1);
   });
@@ -109,6 +121,8 @@ describe("a fault", () => {
     proxy.plan = scripted({ kind: "duplicate", afterMs: 500 });
     expect(await send({ body: "twice" })).toMatchObject({ status: 200, body: BODY });
     expect(seen).toHaveLength(1);
+    await expect.poll(() => gate.waiting).toBe(1);
+    gate.letGo();
     await proxy.idle();
     expect(seen).toHaveLength(2);
     expect(seen[1]).toEqual(seen[0]);
@@ -119,6 +133,8 @@ describe("a fault", () => {
     await send().catch(() => {});
     await send();
     await send();
+    await expect.poll(() => gate.waiting).toBe(1);
+    gate.letGo();
     await proxy.idle();
     expect(proxy.counts).toMatchObject({ cutBefore: 1, duplicate: 1, pass: 1, serverFailed: 0 });
   });
@@ -198,17 +214,17 @@ function send(
     method?: string;
     headers?: Record<string, string>;
     body?: string;
-    limitMs?: number;
+    signal?: AbortSignal;
     agent?: import("node:http").Agent;
   } = {},
 ): Promise<Sent> {
-  const { endpoint = proxy.endpoint, method = "PUT", headers = {}, body = "", limitMs = 5_000, agent } = options;
+  const { endpoint = proxy.endpoint, method = "PUT", headers = {}, body = "", signal, agent } = options;
   return new Promise((resolve, reject) => {
     const length = "Transfer-Encoding" in headers ? {} : { "Content-Length": String(Buffer.byteLength(body)) };
     const request = openRequest(`${endpoint}/bucket/a%20b?x=1&y`, {
       method,
       headers: { ...headers, ...length },
-      signal: AbortSignal.timeout(limitMs),
+      signal,
       agent: agent ?? false,
     });
     request.once("error", reject);

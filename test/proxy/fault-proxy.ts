@@ -32,8 +32,14 @@ interface Answer {
 // These belong to one connection, not to the message (RFC 9110 7.6.1), and no client of ours signs them.
 const HOP_BY_HOP = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "expect"]);
 
-export async function startFaultProxy(options: { target: string; plan?: Plan }): Promise<FaultProxy> {
+export async function startFaultProxy(options: {
+  target: string;
+  plan?: Plan;
+  /** How a planned delay is waited for. Default: in real time. */
+  pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+}): Promise<FaultProxy> {
   const target = new URL(options.target);
+  const pause = options.pause ?? inRealTime;
   const counts = Object.fromEntries([...faultKinds, "serverFailed"].map((kind) => [kind, 0])) as Record<
     FaultKind | "serverFailed",
     number
@@ -201,7 +207,7 @@ async function readAll(stream: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function inRealTime(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const timer = setTimeout(resolve, ms);
@@ -214,4 +220,24 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       { once: true },
     );
   });
+}
+
+/** In place of real time: every pause waits until it is let go, which a test can do when it has seen what it wants to see. */
+export class Gate {
+  #waiting: (() => void)[] = [];
+
+  readonly pause = (_ms: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+
+  /** Lets go whoever waits now. */
+  letGo(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
 }

@@ -144,10 +144,10 @@ export class Keeper {
   }
 
   #limit(): { timeoutMs: number } {
-    // A renewal that hangs must leave time for another try.
-    return {
-      timeoutMs: Math.max(1, Math.min(this.#settings.requestTimeoutMs, this.#settings.renewEveryMs, this.leftMs())),
-    };
+    const { requestTimeoutMs, renewEveryMs, leaseMs } = this.#settings;
+    // A renewal that hangs must leave time for another try; one that is slow must not fail because the next would be due.
+    const shareMs = Math.max(renewEveryMs, leaseMs / 3);
+    return { timeoutMs: Math.max(1, Math.min(requestTimeoutMs, shareMs, this.leftMs())) };
   }
 
   #armExpiry(): void {

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import {
   deleteFolder,
   getAll,
@@ -156,7 +156,7 @@ describe("progress", () => {
     });
     emulator.script("PUT", { kind: "hold", until, after: "nothing" }, 9);
     const putting = putAll(session, from, "", { parallel: 3 });
-    await vi.waitFor(() => expect(puts()).toBe(3));
+    await expect.poll(puts).toBe(3);
     // A fourth would have come with this one.
     await session.headBucket();
     expect(puts()).toBe(3);

@@ -220,7 +220,7 @@ describe("deleting many", () => {
     const { emulator, session } = await setup();
     await session.putObject("a$", "1");
     emulator.script("POST", { kind: "hang", apply: false }, 100);
-    expect((await session.deleteObjects([{ key: "a$" }, { key: "b" }], { timeoutMs: 600 })).failed).toEqual([]);
+    expect((await session.deleteObjects([{ key: "a$" }, { key: "b" }], { timeoutMs: 3_000 })).failed).toEqual([]);
     expect(emulator.keysStored()).toEqual([]);
   });
   it("takes an <Error> inside a 200 for what it is", async () => {

@@ -188,7 +188,7 @@ describe("again", () => {
       { kind: "reset", apply: true },
       { kind: "hang", apply: true },
     ] as const) {
-      const { emulator, session } = await setup({}, { headersTimeoutMs: 100 });
+      const { emulator, session } = await setup({}, fault.kind === "hang" ? { headersTimeoutMs: 1_000 } : {});
       emulator.script("PUT", fault);
       expect(await session.putObject("k", "1")).toMatchObject({ outcome: "stored" });
       expect(emulator.seen.length).toBe(2);
@@ -212,7 +212,8 @@ describe("again", () => {
     ] as const) {
       const before = emulator.seen.length;
       emulator.script("PUT", fault);
-      const outcome = await session.putObject(key, "1", { ...options, timeoutMs: 500 });
+      const limit = fault.kind === "hang" ? { timeoutMs: 1_000 } : {};
+      const outcome = await session.putObject(key, "1", { ...options, ...limit });
       expect(outcome, JSON.stringify(fault)).toMatchObject({ outcome: "unknown" });
       expect(emulator.seen.length).toBe(before + 1);
     }

@@ -17,6 +17,8 @@ export interface B2EmulatorOptions {
   readonly knobs?: Partial<Knobs> | undefined;
   /** Chance for the knobs. Default Math.random. */
   readonly chance?: (() => number) | undefined;
+  /** Epoch ms. Default: the system's. */
+  readonly nowMs?: (() => number) | undefined;
   /** Default: any free one. */
   readonly port?: number | undefined;
 }
@@ -40,12 +42,7 @@ export class B2Emulator {
     this.knobs = { ...CALM, ...options.knobs };
     this.#chance = options.chance ?? Math.random;
     this.#keys = new Keys(this.keyId, this.key);
-    this.world = new World(
-      this.#keys,
-      this.knobs,
-      () => Date.now(),
-      () => this.endpoint,
-    );
+    this.world = new World(this.#keys, this.knobs, options.nowMs ?? (() => Date.now()), () => this.endpoint);
     this.#server = createServer((req, res) => void this.#serve(req, res));
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
@@ -111,10 +108,11 @@ export class B2Emulator {
     let made: Made;
     try {
       const isUpload = call === "b2_upload_file" || call === "b2_upload_part";
-      const skips = fault !== undefined && !(fault.kind === "reply" ? fault.apply : fault.apply);
+      const skips = fault !== undefined && fault.kind !== "hold" && !fault.apply;
       if (isUpload && !skips) upload = beginUpload(this.world, req.headers, call === "b2_upload_part", url.pathname);
       const body = await read(req);
       if (body === undefined) return;
+      if (fault?.kind === "hold") await fault.until;
       if (skips) made = json({});
       else {
         this.#testModes(req, call);
@@ -260,7 +258,7 @@ function send(req: IncomingMessage, res: ServerResponse, made: Made, fault: Faul
     return;
   }
   let { status, body, headers } = made;
-  if (fault !== undefined) {
+  if (fault?.kind === "reply") {
     status = fault.status;
     body = fault.body ?? JSON.stringify({ status, code: fault.code ?? "", message: fault.message ?? "" });
     headers = { "content-type": "application/json;charset=UTF-8", ...fault.headers };

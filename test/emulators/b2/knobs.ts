@@ -37,7 +37,9 @@ export type Fault =
   /** The connection is reset before anything was done, or after. */
   | { readonly kind: "reset"; readonly apply: boolean }
   /** No answer ever. */
-  | { readonly kind: "hang"; readonly apply: boolean };
+  | { readonly kind: "hang"; readonly apply: boolean }
+  /** Begun at once, carried out and answered when `until` is over. */
+  | { readonly kind: "hold"; readonly until: Promise<void> };
 
 export interface Knobs {
   /** `uploadTimestamp` is when the upload began (as B2 does) or when it was done. */

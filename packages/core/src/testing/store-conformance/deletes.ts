@@ -22,7 +22,8 @@ export const deleteTests: readonly ConformanceTest[] = [
       const names = ["a", "b", "c d", "e&<f>", "g%"];
       for (const name of [...names, "stays"]) await room.put(name);
       const targets = [...names, "never", "a"].map((name) => ({ key: room.key(name) }));
-      assert.deepEqual((await room.store.deleteMany(targets)).failed, []);
+      // One by one, where the store has no request for many.
+      assert.deepEqual((await room.store.deleteMany(targets, { timeoutMs: 90_000 })).failed, []);
       assert.deepEqual(await room.names(), ["stays"]);
     },
   },
@@ -40,7 +41,8 @@ export const deleteTests: readonly ConformanceTest[] = [
       const targets = Array.from({ length: 1005 }, (_, i) => ({ key: room.key(`k${i}`) }));
       for (const i of [0, 999, 1000, 1004]) await room.put(`k${i}`);
       await room.put("stays");
-      assert.deepEqual((await room.store.deleteMany(targets)).failed, []);
+      // One by one, where the store has no request for many.
+      assert.deepEqual((await room.store.deleteMany(targets, { timeoutMs: 90_000 })).failed, []);
       assert.deepEqual(await room.names(), ["stays"]);
     },
   },

@@ -41,7 +41,7 @@ export interface StoreConformanceOptions {
   readonly skip?: Readonly<Partial<Record<ConformanceTopic, string>>> | undefined;
   /** Rounds of the tests for strong listings. Default 200. */
   readonly rounds?: number | undefined;
-  /** Limit of one test, in ms; given to runners whose `it` takes it as third argument. Default 60 000. */
+  /** Limit of one test, in ms; given to runners whose `it` takes it as third argument. Default 120 000. */
   readonly timeoutMs?: number | undefined;
   /** For the waits between timestamps. Default: the system's. */
   readonly clock?: Clock | undefined;
@@ -61,7 +61,7 @@ export function storeConformance(runner: ConformanceRunner, options: StoreConfor
   const { describe, it } = runner;
   const leaveOut =
     runner.skip ?? ((name: string, reason: string) => it.skip(`${name} (skipped: ${reason})`, async () => {}));
-  const { skip = {}, rounds = 200, timeoutMs = 60_000, clock = systemClock } = options;
+  const { skip = {}, rounds = 200, timeoutMs = 120_000, clock = systemClock } = options;
 
   const inRoom = async (run: (room: Room) => Promise<void>): Promise<void> => {
     const { store, prefix, cleanup } = await options.open();

@@ -29,11 +29,24 @@ export function checkPut(key: string, body: unknown, options: PutOptions): void 
 
 export function checkMetadata(metadata: PutOptions["metadata"]): void {
   for (const [name, value] of Object.entries(metadata ?? {})) {
-    if (!/^[a-z0-9-]+$/.test(name))
-      throw new InvalidError("metadata", "names must be of a-z, 0-9 and -", name, { details: { name } });
-    if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))
-      throw new InvalidError(`metadata.${name}`, "must be a string of printable ASCII", value);
+    if (!isMetadataName(name))
+      throw new InvalidError("metadata", "names must be of a-z, 0-9, -, _ and .", name, { details: { name } });
+    if (typeof value !== "string" || !isMetadataValue(value))
+      throw new InvalidError(
+        `metadata.${name}`,
+        "must be a string of printable ASCII that neither begins nor ends with a space",
+        value,
+      );
   }
+}
+
+export function isMetadataName(name: string): boolean {
+  return /^[a-z0-9._-]+$/.test(name);
+}
+
+/** Spaces around the value of a header are no part of it (RFC 9110 5.5): they would be lost unsaid. */
+export function isMetadataValue(value: string): boolean {
+  return /^(?! )[\x20-\x7e]*$/.test(value) && !value.endsWith(" ");
 }
 
 function checkCondition(condition: Condition | undefined): void {

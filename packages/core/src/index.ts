@@ -72,7 +72,7 @@ export type {
   S3TextAnswer,
 } from "./s3-objects.js";
 export type { PresignOptions, ResponseHeaders, UrlOptions } from "./s3-presign.js";
-export type { S3Doomed, S3PurgeAnswer } from "./s3-purge.js";
+export type { S3Doomed, S3PurgeAnswer, S3PurgeOptions } from "./s3-purge.js";
 export type { S3RequestName } from "./s3-requests.js";
 export { openS3Session, S3Session, type S3SessionOptions } from "./s3-session.js";
 export type * from "./store.js";

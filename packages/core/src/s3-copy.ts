@@ -3,9 +3,9 @@
  * parts, and new metadata by a copy onto itself. No byte of an object passes through here. A copy in parts that fails
  * leaves no part behind, as far as the server can be reached.
  */
-import { checkMetadata } from "./call-checks.js";
+import { checkMetadata, isMetadataName, isMetadataValue } from "./call-checks.js";
 import { formatHttpDate, parseInstantMs } from "./clock.js";
-import { InvalidError, StoreError } from "./errors.js";
+import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { extraHeaders, putHeaders } from "./object-options.js";
 import { integer, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
@@ -139,11 +139,11 @@ export class S3Copy {
     if (facts === undefined) return { outcome: "absent" };
     const kept = keptOf(facts);
     const named = Object.entries(changes.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
-    const replace: S3Metadata = {
+    const replace = sendable(key, {
       metadata: changes.metadata ?? kept.metadata,
       contentType: changes.contentType ?? kept.contentType,
       headers: { ...kept.headers, ...Object.fromEntries(named) },
-    };
+    });
     const storageClass = facts.header("x-amz-storage-class");
     const headers = { ...(storageClass && { "x-amz-storage-class": storageClass }), ...options.headers };
     return this.copy(from, key, { ...options, headers, replace, sourceEtag: facts.header("etag") });
@@ -183,20 +183,21 @@ export class S3Copy {
     const { bucket } = options;
     const etag = facts.header("etag");
     const call = { bucket, signal: options.signal, timeoutMs: options.timeoutMs };
-    const what = options.replace ?? keptOf(facts);
+    const what = options.replace ?? sendable(from.key, keptOf(facts));
     const headers = { ...what.headers, ...options.headers };
     const multipart = await this.#multipart();
-    const { uploadId } = await multipart.create(key, { ...call, ...what, headers });
+    // Without the caller's signal, but no longer than a call: an upload whose id is not known could not be removed.
+    const { uploadId } = await multipart.create(key, { bucket, ...what, headers });
     let answer: CopyAnswer;
     try {
+      options.signal?.throwIfAborted();
       const parts = await this.#copyParts(from, key, facts, uploadId, options);
       // RGW ignores that every part must be of the same object, so it is looked at again.
       const now = await this.#head(from, options);
       if (now === undefined || now.header("etag") !== etag) answer = { outcome: "conflict" };
       else answer = await multipart.complete(key, uploadId, parts, { ...call, condition: options.condition });
     } catch (error) {
-      // Without the caller's signal, which may be what ended the copy: a part that stays costs money. The first error wins.
-      await multipart.abort(key, uploadId, { bucket }).catch(() => {});
+      await removeParts(multipart, key, uploadId, options, error);
       return asAnswer(error);
     }
     // Unknown is not aborted: it may be complete.
@@ -269,6 +270,44 @@ export class S3Copy {
       throw new InvalidError("source.bucket", "must be given, in the call or for the session", undefined);
     return { bucket: text("source.bucket", bucket), key: objectKey("source", key), versionId };
   }
+}
+
+/** Without the caller's signal, which may be what ended the copy: a part that stays costs money. */
+async function removeParts(
+  multipart: S3Multipart,
+  key: string,
+  uploadId: string,
+  { bucket, signal }: S3CallOptions,
+  reason: unknown,
+): Promise<void> {
+  try {
+    await multipart.abort(key, uploadId, { bucket }, signal?.aborted);
+  } catch (error) {
+    // The caller's own reason is thrown as it is.
+    if (signal?.aborted && reason === signal.reason) return;
+    throw new StoreError(`parts of a failed copy stay in the store; key ${JSON.stringify(key)}`, {
+      code: "UPLOAD_LEFT_BEHIND",
+      kind: "unavailable",
+      cause: reason,
+      details: { key, uploadId, abort: (error as BucketlockError).code },
+    });
+  }
+}
+
+/**
+ * What was read of an object and is to be sent again. Some servers show what others wrote as bytes that no header of a request
+ * may have. Throws StoreError STORE_UNSUPPORTED rather than lose it.
+ */
+function sendable<T extends S3Metadata>(key: string, kept: T): T {
+  const isText = (value: string | undefined) => /^[\x20-\x7e]*$/.test(value ?? "");
+  const odd =
+    Object.entries(kept.metadata ?? {}).find(([name, value]) => !isMetadataName(name) || !isMetadataValue(value)) ??
+    Object.entries({ ...kept.headers, "content-type": kept.contentType }).find(([, value]) => !isText(value));
+  if (odd === undefined) return kept;
+  throw new StoreError(
+    `what the object has in ${JSON.stringify(odd[0])} cannot be sent again: name it in the call; key ${JSON.stringify(key)}`,
+    { code: "STORE_UNSUPPORTED", kind: "unsupported", details: { key, name: odd[0] } },
+  );
 }
 
 /** What is not there, or not as it should be, is an answer. Throws anything else. */

@@ -156,8 +156,14 @@ export function absent(outcome: {
     : { found: false, serverTimeMs };
 }
 
-/** The range that came. Throws StoreError STORE_UNSUPPORTED when the server took no notice that one was wanted. */
+/**
+ * The range that came. Throws StoreError STORE_NO_SUCH_RANGE for an empty object, STORE_UNSUPPORTED when the server took no
+ * notice that one was wanted.
+ */
 export function rangeOf(answer: HttpAnswer): { readonly start: number; readonly end: number } {
+  // AWS and RGW say 416 to the last bytes of nothing; versitygw sends the whole, MinIO a part without a range.
+  if (count(answer.header("content-length")) === 0)
+    throw new StoreError("the object has no such bytes: it is empty", { code: "STORE_NO_SUCH_RANGE", kind: "invalid" });
   if (answer.status !== 206)
     throw new StoreError("the server does not send ranges: a part was asked for, the whole came", {
       code: "STORE_UNSUPPORTED",

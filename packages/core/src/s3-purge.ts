@@ -17,6 +17,11 @@ export interface S3PurgeAnswer {
   readonly deleted: number;
 }
 
+export interface S3PurgeOptions extends S3DeleteManyOptions {
+  /** Entries in a page of the listings that are needed, 1 to 1000. Default 1000. */
+  readonly pageSize?: number | undefined;
+}
+
 const BATCH = 1000;
 /** Single listings run side by side in this number, so one listing may take a page for so many keys before it is slower. */
 const SIDE_BY_SIDE = 8;
@@ -33,7 +38,7 @@ export class S3Purge {
   }
 
   /** As DELETE does it: on a bucket that keeps versions, a delete marker is laid. */
-  async remove(what: S3Doomed, options: S3DeleteManyOptions): Promise<S3PurgeAnswer> {
+  async remove(what: S3Doomed, options: S3PurgeOptions): Promise<S3PurgeAnswer> {
     const doomed = checked(what);
     const work = new Work(this.#delete, options);
     return work.run(async () => {
@@ -44,7 +49,7 @@ export class S3Purge {
   }
 
   /** For good: every version and marker. */
-  async purge(what: S3Doomed, options: S3DeleteManyOptions): Promise<S3PurgeAnswer> {
+  async purge(what: S3Doomed, options: S3PurgeOptions): Promise<S3PurgeAnswer> {
     const doomed = checked(what);
     const work = new Work(this.#delete, options);
     return work.run(async () => {
@@ -59,7 +64,7 @@ export class S3Purge {
   }
 
   /** Of exactly these keys. A key that has none is not there, and not deleted either: that would lay a marker for nothing. */
-  async #versionsOf(keys: readonly string[], options: S3DeleteManyOptions): Promise<DeleteTarget[]> {
+  async #versionsOf(keys: readonly string[], options: S3PurgeOptions): Promise<DeleteTarget[]> {
     const wanted = [...new Set(keys)].sort(compareKeys);
     const found: DeleteTarget[] = [];
     const unsettled = await this.#inOneListing(wanted, options, found);
@@ -85,7 +90,7 @@ export class S3Purge {
   /** One listing of all that the keys have in common, as long as that is cheaper. Answers the keys that it did not reach. */
   async #inOneListing(
     wanted: readonly string[],
-    options: S3DeleteManyOptions,
+    options: S3PurgeOptions,
     found: DeleteTarget[],
   ): Promise<readonly string[]> {
     const prefix = commonPrefix(wanted);
@@ -112,8 +117,11 @@ export class S3Purge {
     return wanted;
   }
 
-  async #ofOneKey(key: string, options: S3DeleteManyOptions, found: DeleteTarget[]): Promise<void> {
-    for await (const { versions } of this.#list.versions(key, { ...options, pageSize: ONE_KEY_PAGE })) {
+  async #ofOneKey(key: string, options: S3PurgeOptions, found: DeleteTarget[]): Promise<void> {
+    for await (const { versions } of this.#list.versions(key, {
+      ...options,
+      pageSize: options.pageSize ?? ONE_KEY_PAGE,
+    })) {
       const own = versions.filter((version) => version.key === key);
       found.push(...own.map(({ versionId }) => ({ key, versionId })));
       // In byte order a key comes before all that go on behind it.

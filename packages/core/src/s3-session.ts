@@ -51,7 +51,7 @@ import {
   type S3TextAnswer,
 } from "./s3-objects.js";
 import { type PresignOptions, plainUrl, presignedUrl, type UrlOptions } from "./s3-presign.js";
-import { type S3Doomed, S3Purge, type S3PurgeAnswer } from "./s3-purge.js";
+import { type S3Doomed, S3Purge, type S3PurgeAnswer, type S3PurgeOptions } from "./s3-purge.js";
 import type { S3RequestName } from "./s3-requests.js";
 import { type Environment, settle } from "./s3-settings.js";
 import { S3Store } from "./s3-store.js";
@@ -323,7 +323,7 @@ export class S3Session {
    * Deletes keys, keys with versions, or everything under a prefix, as DELETE does it: a bucket that keeps versions keeps
    * them. The time limit counts for each request. Throws NotDeletedError, which lists every one that failed.
    */
-  remove(what: S3Doomed, options: S3DeleteManyOptions = {}): Promise<S3PurgeAnswer> {
+  remove(what: S3Doomed, options: S3PurgeOptions = {}): Promise<S3PurgeAnswer> {
     return this.#purge.remove(what, options);
   }
 
@@ -331,7 +331,7 @@ export class S3Session {
    * As `remove`, but for good: every version and every delete marker of exactly these keys, or of all under a prefix. Where
    * the server keeps no versions, the objects. What is not there is left alone.
    */
-  purge(what: S3Doomed, options: S3DeleteManyOptions = {}): Promise<S3PurgeAnswer> {
+  purge(what: S3Doomed, options: S3PurgeOptions = {}): Promise<S3PurgeAnswer> {
     return this.#purge.purge(what, options);
   }
 

@@ -42,7 +42,9 @@ export interface UploadsPage {
 
 /** `before`: the query this page was asked for with, as JSON. */
 export function uploadsPage(node: XmlNode, before: string): UploadsPage {
-  const isEncoded = text(node, "EncodingType")?.trim().toLowerCase() === "url";
+  const said = text(node, "EncodingType")?.trim().toLowerCase();
+  const isCeph = said === undefined && isEncodedByCeph(node);
+  const isEncoded = said === "url" || isCeph;
   const decode = (key: string) => {
     const decoded = isEncoded ? decodePercent(key, true) : key;
     if (decoded === undefined) throw new XmlFault("incomplete", "a key is not percent-encoded as announced");
@@ -55,11 +57,23 @@ export function uploadsPage(node: XmlNode, before: string): UploadsPage {
   }));
   if (!isTruncated(node)) return { uploads, next: undefined };
   const next: Pair[] = [
-    ["key-marker", decode(need(node, "NextKeyMarker"))],
+    ["key-marker", isCeph ? need(node, "NextKeyMarker") : decode(need(node, "NextKeyMarker"))],
     ["upload-id-marker", need(node, "NextUploadIdMarker")],
   ];
   if (JSON.stringify(next) === before) throw new XmlFault("incomplete", "a truncated list of uploads does not go on");
   return { uploads, next };
+}
+
+/**
+ * Ceph RGW encodes the keys as it was asked to, but does not say so, and leaves the marker as it is: that is how the last key
+ * tells. Its ids begin with `2~`. versitygw says nothing either, and encodes nothing.
+ */
+function isEncodedByCeph(node: XmlNode): boolean {
+  const entries = list(node, "Upload");
+  const last = entries.at(-1);
+  if (last === undefined || !entries.every((entry) => need(entry, "UploadId").startsWith("2~"))) return false;
+  const marker = text(node, "NextKeyMarker");
+  return marker !== undefined && decodePercent(need(last, "Key"), false) === marker;
 }
 
 /** MinIO leaves it out of a list of uploads that is complete. */

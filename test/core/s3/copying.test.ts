@@ -1,6 +1,7 @@
 /** Copies: what is kept, what is asked, large ones in parts, and what a server's answer to a copy may hide. */
 import { describe, expect, it } from "vitest";
 import { rangesOf } from "../../../packages/core/src/s3-copy.js";
+import { refusing } from "../../emulators/s3/faults.js";
 import { collect, failure, setup } from "./rig.js";
 import { refusal, script } from "./scripted.js";
 
@@ -218,6 +219,41 @@ describe("in parts", () => {
     expect((await collect(session.listUploads(""))).flatMap(({ uploads }) => uploads)).toEqual([]);
   });
 
+  it("that is ended while its upload is begun leaves no upload behind", async () => {
+    const { emulator, session } = await setup();
+    await session.putObject("big", big);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let answer = () => {};
+    const until = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    emulator.script("POST", { kind: "hold", until });
+    const ended = session.copyObject("big", "to", { partsAboveBytes: 0, signal: controller.signal });
+    ended.catch(() => {});
+    while (!emulator.seen.some(({ method }) => method === "POST"))
+      await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(reason);
+    answer();
+    await expect(ended).rejects.toBe(reason);
+    expect((await collect(session.listUploads(""))).flatMap(({ uploads }) => uploads)).toEqual([]);
+    expect(emulator.seen.some(({ url }) => url.includes("partNumber="))).toBe(false);
+  });
+
+  it("says that parts stay, where they could not be removed", async () => {
+    const { emulator, session } = await setup({}, { maxTries: 1 });
+    await session.putObject("big", big);
+    emulator.script((seen) => seen.url.includes("partNumber="), refusing(403, "AccessDenied"));
+    emulator.script("DELETE", refusing(503, "SlowDown"));
+    const error = await failure(session.copyObject("big", "to", { partsAboveBytes: 0 }), emulator);
+    const [page] = await collect(session.listUploads(""));
+    expect(error).toMatchObject({
+      code: "UPLOAD_LEFT_BEHIND",
+      cause: { code: "STORE_ACCESS_DENIED" },
+      details: { key: "to", uploadId: page!.uploads[0]!.uploadId, abort: "STORE_THROTTLED" },
+    });
+  });
+
   it("are cut so that every byte is in one, and at most 10 000", () => {
     expect(rangesOf(10, 4)).toEqual([
       { number: 1, from: 0, to: 3 },
@@ -229,6 +265,29 @@ describe("in parts", () => {
     expect(many.length).toBeLessThanOrEqual(10_000);
     expect(many.at(-1)!.to).toBe(5 * 1024 ** 4 - 1);
     for (let n = 1; n < many.length; n++) expect(many[n]!.from).toBe(many[n - 1]!.to + 1);
+  });
+});
+
+describe("what other clients left with an object", () => {
+  const headers = { "content-length": "1", etag: '"e"', "x-amz-meta-odd": "\u00c3\u00a4" };
+
+  it("is kept: names with _ and . are usual in Python", async () => {
+    const { session } = await setup();
+    const metadata = { upload_timestamp: "1", "a.b": "2" };
+    await session.putObject("k", "1", { metadata });
+    await session.updateMetadata("k", { headers: { "cache-control": "no-store" } });
+    expect(await session.headObject("k")).toMatchObject({ metadata });
+    await session.copyObject("k", "to", { partsAboveBytes: 0 });
+    expect(await session.headObject("to")).toMatchObject({ metadata });
+  });
+
+  it("is refused where it cannot be sent again, unless it is replaced", async () => {
+    const { server, session } = await script([{ headers }, { headers }, { headers }, { body: copied }]);
+    const refused = { code: "STORE_UNSUPPORTED", details: { name: "odd" } };
+    await expect(session.updateMetadata("k", { contentType: "a/b" })).rejects.toMatchObject(refused);
+    await expect(session.copyObject("k", "to", { partsAboveBytes: 0 })).rejects.toMatchObject(refused);
+    expect((await session.updateMetadata("k", { metadata: { odd: "ae" } })).outcome).toBe("stored");
+    expect(server.asked).toEqual(["HEAD /bucket/k", "HEAD /bucket/k", "HEAD /bucket/k", "PUT /bucket/k"]);
   });
 });
 

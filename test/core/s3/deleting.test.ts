@@ -99,7 +99,7 @@ describe("purge", () => {
   it("asks a key again whose versions go on behind the page at which the one listing was given up", async () => {
     const { session } = await setup({ versions: true });
     for (const key of ["p/a", "p/m", "p/m", "p/m", "p/m", "p/z"]) await session.putObject(key, "x");
-    expect(await session.purge(["p/a", "p/m", "p/z"], { pageSize: 3 } as never)).toEqual({ deleted: 6 });
+    expect(await session.purge(["p/a", "p/m", "p/z"], { pageSize: 3 })).toEqual({ deleted: 6 });
     expect(await keysLeft(session)).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ describe("purge", () => {
     await session.putObject("p/z", "1");
     for (let n = 0; n < 12; n++) await session.putObject(`p/m${n}`, "1");
     const before = emulator.seen.length;
-    expect(await session.purge(["p/a", "p/z"], { pageSize: 3 } as never)).toEqual({ deleted: 2 });
+    expect(await session.purge(["p/a", "p/z"], { pageSize: 3 })).toEqual({ deleted: 2 });
     const listings = emulator.seen.slice(before).filter(({ method }) => method === "GET");
     // One page of all; then what it had not reached, by itself.
     expect(listings.map(({ url }) => decodeURIComponent(/[?&]prefix=([^&]*)/.exec(url)![1]!))).toEqual(["p/", "p/z"]);
@@ -153,7 +153,7 @@ describe("purge", () => {
     for (const key of ["p/1", "p/1", "p/2", "q"]) await session.putObject(key, key);
     expect(await session.remove({ prefix: "p/" })).toEqual({ deleted: 2 });
     expect((await collect(session.objects(""))).map(({ key }) => key)).toEqual(["q"]);
-    expect(await session.purge({ prefix: "p/" }, { pageSize: 2 } as never)).toEqual({ deleted: 5 });
+    expect(await session.purge({ prefix: "p/" }, { pageSize: 2 })).toEqual({ deleted: 5 });
     expect(await keysLeft(session)).toEqual(["q"]);
     expect(await session.remove(["q"])).toEqual({ deleted: 1 });
     expect((await collect(session.objectVersions("q"))).length).toBe(2);

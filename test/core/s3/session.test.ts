@@ -74,6 +74,25 @@ describe("objects", () => {
     expect(await session.deleteObject({ key: "none" })).toMatchObject({});
   });
 
+  it("takes the names of metadata that other clients use, and no value that would change on its way", async () => {
+    const { emulator, session } = await setup();
+    const metadata = { upload_timestamp: "1", "a.b-c": "two  words" };
+    await session.putObject("k", "body", { metadata });
+    expect(await session.headObject("k")).toMatchObject({ metadata });
+    const seen = emulator.seen.length;
+    for (const bad of [
+      { Upper: "1" },
+      { "": "1" },
+      { a: " b" },
+      { a: "b " },
+      { a: " " },
+      { a: "ä" },
+      { a: 1 as never },
+    ])
+      expect((await failure(session.putObject("k", "body", { metadata: bad }), emulator)).code).toBe("INVALID_OPTION");
+    expect(emulator.seen.length).toBe(seen);
+  });
+
   it("keeps conditions: stored, conflict, and 404 on If-Match is a conflict", async () => {
     const { session } = await setup();
     expect(await session.putObject("k", "1", { condition: { absent: true } })).toMatchObject({ outcome: "stored" });

@@ -3,6 +3,7 @@
  * a prefix of its own, and leaves what it wrote to the bucket's end. It judges nothing: the table in docs/stores.md is the
  * expectation.
  */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { BucketlockError, type S3Session, StoreError, systemClock } from "@bucketlock/core";
 
@@ -43,6 +44,19 @@ export const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
   "key `a/` with a body": ({ session }) => keyRound(session, "trail/"),
   "key with a tab and a line break": ({ session }) => keyRound(session, "ctl\ta\nb"),
   "key of 1,024 bytes, no slash": ({ session }) => keyRound(session, `l${"o".repeat(1023)}`),
+  "metadata: a name with `_`": async ({ session }) => {
+    await session.putObject("meta/k", "", { metadata: { a_b: "1" } });
+    const head = await session.headObject("meta/k");
+    const [name] = Object.keys(head.found ? head.metadata : {});
+    return name === "a_b" ? "kept" : `**becomes \`${name}\`**`;
+  },
+  "encryption with the caller's key, over plain HTTP": async ({ session }) => {
+    const headers = customerKey("0");
+    return said(session.putObject("sse/k", "1", { headers }), async () => {
+      const plain = await session.getObject("sse/k").catch(() => undefined);
+      return plain?.found ? "**ignored**, stored as it is" : "taken";
+    });
+  },
   "DELETE of nothing": ({ session }) => said(session.deleteObject({ key: "no/thing" }), () => "succeeds"),
   "DELETE of a version that never was": ({ session }) => {
     const versionId = "00000000-0000-4000-8000-000000000000";
@@ -58,6 +72,12 @@ export const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
   "copy: the target must be absent, and is there": ({ session }) => copy(session, { condition: { absent: true } }),
   "copy: in parts, the source's ETag is another": ({ session }) =>
     copy(session, { sourceEtag: '"0"', partsAboveBytes: 0 }),
+  "copy: new metadata, and the object's tags": async ({ session }) => {
+    await session.putObject("copy/tags", "1", { headers: { "x-amz-tagging": "a=b" } });
+    await session.updateMetadata("copy/tags", { metadata: { c: "d" } });
+    const head = await session.getObject("copy/tags");
+    return head.found && head.headers["x-amz-tagging-count"] === "1" ? "kept" : "**lost**";
+  },
   "copy: onto itself, nothing new": async ({ session }) => {
     await session.putObject("copy/self", "1");
     return said(session.copyObject("copy/self", "copy/self"), ({ outcome }) => outcome);
@@ -167,9 +187,20 @@ async function stored(session: S3Session, bucket: string, key: string): Promise<
   return { versionId: answer.outcome === "stored" ? answer.versionId : undefined };
 }
 
-async function said<T>(work: Promise<T>, words: (value: T) => string): Promise<string> {
+/** The headers of an encryption with that key. */
+export function customerKey(fill: string): Record<string, string> {
+  const name = "x-amz-server-side-encryption-customer-";
+  const key = Buffer.alloc(32, fill);
+  return {
+    [`${name}algorithm`]: "AES256",
+    [`${name}key`]: key.toString("base64"),
+    [`${name}key-md5`]: createHash("md5").update(key).digest("base64"),
+  };
+}
+
+async function said<T>(work: Promise<T>, words: (value: T) => string | Promise<string>): Promise<string> {
   try {
-    return words(await work);
+    return await words(await work);
   } catch (error) {
     return refusal(error);
   }

@@ -150,6 +150,8 @@ mon max pg per osd = 2000
 mon data avail crit = 1
 mon data avail warn = 2
 # Map changes are batched for 1 s by default, and making the pools is that wait, many times.
+# Keys of the caller travel over plain HTTP here: it is the loopback.
+rgw crypt require ssl = false
 paxos propose interval = 0.05
 paxos min wait = 0.02
 mon osd prime pg temp = false

@@ -160,7 +160,11 @@ class PlainAddressing implements Addressing {
     if (location === undefined || !URL.canParse(location, ask.url)) return undefined;
     const [from, to] = [new URL(ask.url!), new URL(location, ask.url)];
     const isWeb = to.protocol === "https:" || (to.protocol === "http:" && from.protocol === "http:");
-    return isWeb && to.username === "" && to.password === "" ? { ...ask, url: to.href } : undefined;
+    if (!isWeb || to.username !== "" || to.password !== "") return undefined;
+    // What the caller said to one host is not for another.
+    const isOurs = ([name]: Pair) => name === "range" || name.startsWith("if-");
+    const headers = to.origin === from.origin ? ask.headers : ask.headers?.filter(isOurs);
+    return { ...ask, headers, url: to.href };
   }
 
   arrived(): void {}

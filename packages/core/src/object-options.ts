@@ -35,9 +35,12 @@ const OURS = new Set([
   "expect",
   "host",
   "if-match",
+  "if-modified-since",
   "if-none-match",
+  "if-unmodified-since",
   "keep-alive",
   "proxy-authorization",
+  "range",
   "te",
   "trailer",
   "transfer-encoding",
@@ -86,9 +89,42 @@ export function extraHeaders(given: Readonly<Record<string, string>> | undefined
   });
 }
 
+/** The caller's own key of an encryption by the server (SSE-C), which goes with every request about the object. */
+const CUSTOMER_KEY = /^x-amz-server-side-encryption-customer-/i;
+const COPY_SOURCE_KEY = /^x-amz-copy-source-(?=server-side-encryption-customer-)/i;
+
+/** The object's own, or of a copy's source. `name` is in lower case. */
+export function isCustomerKey(name: string): boolean {
+  return CUSTOMER_KEY.test(name) || COPY_SOURCE_KEY.test(name);
+}
+
+export function customerKey(given: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(given ?? {}).filter(([name]) => CUSTOMER_KEY.test(name)));
+}
+
+/** Of a copy: the key of what is read, as a request about the source itself names it, and all that is not about the source. */
+export function sourceKey(given: Readonly<Record<string, string>> | undefined): {
+  readonly source: Record<string, string>;
+  readonly rest: Record<string, string>;
+} {
+  const isSource = ([name]: readonly [string, string]) => COPY_SOURCE_KEY.test(name);
+  const all = Object.entries(given ?? {});
+  return {
+    source: Object.fromEntries(
+      all.filter(isSource).map(([name, value]) => [name.replace(COPY_SOURCE_KEY, "x-amz-"), value]),
+    ),
+    rest: Object.fromEntries(all.filter((entry) => !isSource(entry))),
+  };
+}
+
 /** The headers of a read. */
-export function readHeaders(options: ReadConditions & { readonly range?: ByteRange | undefined }): Pair[] {
-  const headers: Pair[] = [];
+export function readHeaders(
+  options: ReadConditions & {
+    readonly range?: ByteRange | undefined;
+    readonly headers?: Readonly<Record<string, string>> | undefined;
+  },
+): Pair[] {
+  const headers: Pair[] = extraHeaders(options.headers);
   if (options.ifMatch !== undefined) headers.push(["if-match", text("ifMatch", options.ifMatch)]);
   if (options.unlessEtag !== undefined) headers.push(["if-none-match", text("unlessEtag", options.unlessEtag)]);
   for (const [option, name] of [

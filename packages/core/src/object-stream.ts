@@ -65,6 +65,7 @@ export async function streamObject(
     const left: ByteRange = { start: start + offset, end: range?.end };
     const call: S3CallOptions = { bucket: options.bucket, signal: options.signal, timeoutMs: options.timeoutMs };
     const which = {
+      headers: options.headers,
       versionId: versionId === "null" ? options.versionId : (versionId ?? options.versionId),
       range: left,
     };

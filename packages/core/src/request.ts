@@ -269,7 +269,7 @@ export class HttpClient {
           },
           onResponseError(_controller, cause) {
             connections.give(line, false);
-            const sent = abort !== undefined;
+            const sent = abort !== undefined && !isProxyRefusal(cause, proxy);
             if (sent)
               return fail(
                 new HttpFault("disconnected", sent, "the connection broke before the answer was complete", cause),
@@ -354,12 +354,21 @@ function codeOf(cause: unknown): string {
   return String(code);
 }
 
+/** Proxy Authentication Required, for a tunnel or, as an answer that undici never hands out, for a plain request. */
+function isProxyRefusal(cause: Error, proxy: ProxySettings | undefined): boolean {
+  return proxy !== undefined && /\(407\)/.test(cause.message);
+}
+
 function unconnected(cause: Error, proxy: ProxySettings | undefined): HttpFault {
   const code = codeOf(cause);
   if (UNTRUSTED.test(code)) return new HttpFault("untrusted", false, `the certificate is not trusted: ${code}`, cause);
   if (NO_TLS.test(code)) return new HttpFault("untrusted", false, `it does not speak TLS: ${code}`, cause);
-  const through = proxy === undefined ? "" : `, asked through the proxy ${new URL(proxy.url).host} unless excepted`;
-  return new HttpFault("unreachable", false, `no connection${through}`, cause);
+  if (proxy === undefined) return new HttpFault("unreachable", false, "no connection", cause);
+  const { host } = new URL(proxy.url);
+  const fact = isProxyRefusal(cause, proxy)
+    ? `the proxy ${host} wants other credentials (407)`
+    : `no connection, asked through the proxy ${host} unless excepted`;
+  return new HttpFault("unreachable", false, fact, cause);
 }
 
 /**

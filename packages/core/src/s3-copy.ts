@@ -6,7 +6,7 @@
 import { checkMetadata, isMetadataName, isMetadataValue } from "./call-checks.js";
 import { formatHttpDate, parseInstantMs } from "./clock.js";
 import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
-import { extraHeaders, putHeaders } from "./object-options.js";
+import { customerKey, extraHeaders, isCustomerKey, putHeaders, sourceKey } from "./object-options.js";
 import { integer, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
 import { type Described, type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
@@ -184,7 +184,7 @@ export class S3Copy {
     const etag = facts.header("etag");
     const call = { bucket, signal: options.signal, timeoutMs: options.timeoutMs };
     const what = options.replace ?? sendable(from.key, keptOf(facts));
-    const headers = { ...what.headers, ...options.headers };
+    const headers = { ...what.headers, ...sourceKey(options.headers).rest };
     const multipart = await this.#multipart();
     // Without the caller's signal, but no longer than a call: an upload whose id is not known could not be removed.
     const { uploadId } = await multipart.create(key, { bucket, ...what, headers });
@@ -195,7 +195,10 @@ export class S3Copy {
       // RGW ignores that every part must be of the same object, so it is looked at again.
       const now = await this.#head(from, options);
       if (now === undefined || now.header("etag") !== etag) answer = { outcome: "conflict" };
-      else answer = await multipart.complete(key, uploadId, parts, { ...call, condition: options.condition });
+      else {
+        const own = { condition: options.condition, headers: customerKey(options.headers) };
+        answer = await multipart.complete(key, uploadId, parts, { ...call, ...own });
+      }
     } catch (error) {
       await removeParts(multipart, key, uploadId, options, error);
       return asAnswer(error);
@@ -217,7 +220,8 @@ export class S3Copy {
     // Every part must be of the same object: the version, and the ETag in case there are none.
     const pinned: Place = { ...from, versionId: from.versionId ?? facts.header("x-amz-version-id") };
     const same = etag === undefined ? [] : sourceConditions({ sourceEtag: etag }, this.#calls.bareIfMatch);
-    const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...same];
+    const keys = extraHeaders(options.headers).filter(([name]) => isCustomerKey(name));
+    const common: readonly Pair[] = [["x-amz-copy-source", sourceHeader(pinned)], ...same, ...keys];
     const { partBytes, parallel } = partLimits(options);
     const size = sizeOf(facts);
     const parts = rangesOf(size, partBytes);
@@ -251,11 +255,12 @@ export class S3Copy {
   }
 
   /** Undefined: not there. */
-  async #head(from: Place, options: S3CallOptions): Promise<HttpAnswer | undefined> {
+  async #head(from: Place, options: CopyOptions): Promise<HttpAnswer | undefined> {
     const { bucket, key } = from;
+    const headers = extraHeaders(sourceKey(options.headers).source);
     const outcome = await this.#calls.call(
       { ...options, bucket },
-      { request: "headObject", key, query: versionQuery(from) },
+      { request: "headObject", key, query: versionQuery(from), headers },
     );
     return outcome.outcome === "done" ? outcome.answer : undefined;
   }

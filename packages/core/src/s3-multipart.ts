@@ -65,7 +65,8 @@ export class S3Multipart {
   }
 
   /**
-   * An unclear answer is asked for again: an empty upload that holds no bytes may then be left behind. Throws StoreError.
+   * An unclear answer is asked for again: an upload that holds no bytes may then be left behind. It is not looked for: nothing
+   * tells it from one that another process began for the same key. Throws StoreError.
    */
   async create(key: string, options: S3CreateUploadOptions): Promise<Answer & { readonly uploadId: string }> {
     const ask: Described = {

@@ -16,6 +16,11 @@ import { XmlFault } from "./xml.js";
 
 export interface S3HeadOptions extends CallOptions, InBucket, ReadConditions {
   readonly versionId?: string | undefined;
+  /**
+   * More headers of the request, such as the key of an encryption of your own (`x-amz-server-side-encryption-customer-...`),
+   * `x-amz-request-payer`, `x-amz-checksum-mode`. What has an option of its own, or frames the request, is refused.
+   */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface S3GetOptions extends S3HeadOptions {

@@ -353,7 +353,7 @@ export class S3Session {
   }
 
   /** Is the object there? By HEAD. */
-  async exists(key: string, options: VersionOptions = {}): Promise<boolean> {
+  async exists(key: string, options: VersionOptions & Pick<S3HeadOptions, "headers"> = {}): Promise<boolean> {
     return (await this.headObject(key, options)).found;
   }
 

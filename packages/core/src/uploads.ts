@@ -8,7 +8,7 @@ import { sendingMs } from "./backoff.js";
 import { checkPut } from "./call-checks.js";
 import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { md5Hex } from "./etag.js";
-import { putHeaders } from "./object-options.js";
+import { customerKey, putHeaders } from "./object-options.js";
 import { integer } from "./options.js";
 import type { S3CallOptions, S3Calls } from "./s3-calls.js";
 import { PARTS_MAX, type S3ListedPart, type S3Multipart, type S3Part } from "./s3-multipart.js";
@@ -55,7 +55,6 @@ const PART_BYTES = 16 * MIB;
 const PART_MIN_BYTES = 5 * MIB;
 const PART_MAX_BYTES = 5 * 1024 * MIB;
 const PARALLEL = 4;
-const CUSTOMER_KEY = "x-amz-server-side-encryption-customer-";
 
 export interface UploadHands {
   readonly calls: S3Calls;
@@ -204,7 +203,7 @@ class Upload {
       : await this.#hands.multipart.part(this.#key, this.#uploadId!, number, bytes, {
           ...this.#call(bytes.length),
           sha256,
-          headers: this.#customerKey(),
+          headers: customerKey(this.#options.headers),
         });
     piece.release();
     this.#parts[number - 1] = { number, etag: part.etag };
@@ -215,7 +214,7 @@ class Upload {
   async #complete(size: number): Promise<S3UploadAnswer> {
     const uploadId = this.#uploadId!;
     const { condition, timeoutMs } = this.#options;
-    const call = { ...this.#call(0), timeoutMs, condition, headers: this.#customerKey() };
+    const call = { ...this.#call(0), timeoutMs, condition, headers: customerKey(this.#options.headers) };
     const answer = await this.#hands.multipart.complete(this.#key, uploadId, this.#parts, call);
     // Refused for good: its parts are of no use to anybody.
     if (answer.outcome === "conflict") await this.#remove(uploadId, undefined);
@@ -289,11 +288,6 @@ class Upload {
     const { bucket, signal, timeoutMs } = this.#options;
     const limitMs = timeoutMs ?? this.#hands.calls.limitMs({}) + sendingMs(bytes);
     return { bucket, signal, timeoutMs: limitMs };
-  }
-
-  #customerKey(): Readonly<Record<string, string>> {
-    const given = Object.entries(this.#options.headers ?? {});
-    return Object.fromEntries(given.filter(([name]) => name.toLowerCase().startsWith(CUSTOMER_KEY)));
   }
 }
 

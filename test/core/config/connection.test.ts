@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { type InvalidError, openS3Session, type S3SessionOptions } from "@bucketlock/core";
 import { describe, expect, it } from "vitest";
 import { failure, openSession, startEmulator } from "../s3/rig.js";
@@ -121,6 +122,7 @@ describe("a proxy", () => {
       const error = await failure(session.headObject("k"), emulator);
       expect(error).toMatchObject({ code: "STORE_UNREACHABLE", kind: "unavailable" });
       expect(error.message).toContain(`proxy ${new URL(url).host}`);
+      expect(error.message.includes("(407)")).toBe(url === refusing.url);
       expect(error.message).not.toContain("hunter2");
     }
   });
@@ -129,10 +131,15 @@ describe("a proxy", () => {
 it("a proxy that wants a password for a plain endpoint is an error that ends", async () => {
   const proxy = await startProxy(407);
   const emulator = await startEmulator();
-  const session = openSession(emulator, { proxy: proxy.url, maxTries: 1 });
-  const error = await failure(session.headObject("k"), emulator);
-  expect(error).toMatchObject({ code: "STORE_DISCONNECTED" });
-  expect(`${error.cause}`).toContain("Proxy Authentication Required");
+  const session = openSession(emulator, { proxy: proxy.url.replace("//", "//me:hunter2@"), maxTries: 1 });
+  for (const work of [session.headObject("k"), session.putObject("k", "1"), session.streamObject("k")]) {
+    const error = await failure(work, emulator);
+    expect(error).toMatchObject({ code: "STORE_UNREACHABLE", kind: "unavailable" });
+    expect(error.message).toContain(`the proxy ${new URL(proxy.url).host} wants other credentials (407)`);
+    expect(`${error.cause}`).toContain("Proxy Authentication Required");
+    expect(inspect(error)).not.toContain("hunter2");
+  }
+  expect(emulator.seen).toEqual([]);
 });
 
 describe("the options", () => {

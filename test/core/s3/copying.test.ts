@@ -268,6 +268,50 @@ describe("in parts", () => {
   });
 });
 
+describe("what is encrypted with a key of the caller's own", () => {
+  const own = {
+    "x-amz-server-side-encryption-customer-algorithm": "AES256",
+    "x-amz-server-side-encryption-customer-key": "bmV3",
+  };
+  const source = {
+    "x-amz-copy-source-server-side-encryption-customer-algorithm": "AES256",
+    "X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key": "b2xk",
+  };
+  const head = { headers: { "content-length": "10", etag: '"e"' } };
+  const keysOf = ({ headers }: { readonly headers: Readonly<Record<string, unknown>> }) => [
+    headers["x-amz-server-side-encryption-customer-key"],
+    headers["x-amz-copy-source-server-side-encryption-customer-key"],
+  ];
+
+  it("is looked at with the source's key, and copied in parts with both", async () => {
+    const { server, session } = await script([
+      head,
+      { body: "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>" },
+      { body: '<CopyPartResult><ETag>"p"</ETag></CopyPartResult>' },
+      head,
+      { body: '<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>' },
+    ]);
+    const answer = await session.copyObject("a", "b", { partsAboveBytes: 0, headers: { ...own, ...source } });
+    expect(answer.outcome).toBe("stored");
+    expect(server.seen.map(keysOf)).toEqual([
+      ["b2xk", undefined],
+      ["bmV3", undefined],
+      ["bmV3", "b2xk"],
+      ["b2xk", undefined],
+      ["bmV3", undefined],
+    ]);
+  });
+
+  it("gets new metadata", async () => {
+    const { server, session } = await script([head, { body: copied }]);
+    await session.updateMetadata("a", { metadata: { a: "b" } }, { headers: { ...own, ...source } });
+    expect(server.seen.map(keysOf)).toEqual([
+      ["b2xk", undefined],
+      ["bmV3", "b2xk"],
+    ]);
+  });
+});
+
 describe("what other clients left with an object", () => {
   const headers = { "content-length": "1", etag: '"e"', "x-amz-meta-odd": "\u00c3\u00a4" };
 

@@ -36,7 +36,12 @@ const ETAG = `"${createHash("md5").update(BODY).digest("hex")}"`;
 type Answer = (req: IncomingMessage, res: ServerResponse) => void;
 interface Scripted {
   readonly url: string;
-  readonly seen: { readonly method: string; readonly url: string; readonly range: string | undefined }[];
+  readonly seen: {
+    readonly method: string;
+    readonly url: string;
+    readonly range: string | undefined;
+    readonly mine: unknown;
+  }[];
   readonly sockets: Set<Socket>;
 }
 
@@ -45,7 +50,8 @@ async function scripted(...answers: Answer[]): Promise<Scripted> {
   const seen: Scripted["seen"] = [];
   const sockets = new Set<Socket>();
   const server = createHttpServer((req, res) => {
-    seen.push({ method: req.method!, url: req.url!, range: req.headers.range });
+    const { range, "x-mine": mine } = req.headers;
+    seen.push({ method: req.method!, url: req.url!, range, mine });
     res.on("error", () => {});
     (answers.length > 1 ? answers.shift()! : answers[0]!)(req, res);
   });
@@ -277,6 +283,24 @@ describe("a stream", () => {
       });
       expect(await sessionOn(url).getText("k")).toMatchObject({ text: "abc" });
     }
+  });
+
+  it("carries the caller's key in every request, for what is encrypted with it", async () => {
+    const key = { "x-amz-server-side-encryption-customer-algorithm": "AES256" };
+    const missing: unknown[] = [];
+    const part = broken(3 * MIB);
+    const { url, seen } = await scripted((req, res) => {
+      if (req.headers["x-amz-server-side-encryption-customer-algorithm"] !== "AES256") missing.push(req.url);
+      part(req, res);
+    });
+    const session = sessionOn(url);
+    expect((await all(bodyOf(await session.streamObject("k", { headers: key })))).equals(BODY)).toBe(true);
+    expect(seen.length).toBeGreaterThan(2);
+    expect(missing).toEqual([]);
+    for (const name of ["Range", "if-match", "If-Modified-Since", "authorization", "x-amz-date"])
+      expect(await errorOf(session.getObject("k", { headers: { [name]: "1" } }))).toMatchObject({
+        code: "INVALID_OPTION",
+      });
   });
 
   it("ends by its signal at any time with the caller's own reason, and by session.close", async () => {
@@ -543,6 +567,11 @@ describe("plain URLs", () => {
     });
     const session = openHttpSession({ random: { float: () => 0, hex: () => "00" } });
     ending.push(() => session.close());
+    await session.head(`${url}/moved?sig=1`, { headers: { "x-mine": "1" } });
+    expect(seen.splice(0).map(({ mine }) => mine)).toEqual(["1", "1"]);
+    await session.head(`${url}/far`, { headers: { "x-mine": "1" }, unlessEtag: '"x"' });
+    expect(seen.splice(0).map(({ mine }) => mine)).toEqual(["1"]);
+    expect(elsewhere.seen.splice(0).map(({ mine }) => mine)).toEqual([undefined]);
     expect(await session.getText(`${url}/moved?sig=1`)).toMatchObject({ found: true, text: "<html>" });
     expect(seen.map((request) => request.url)).toEqual(["/moved?sig=1", "/page?x=1"]);
     expect(await session.get(`${url}/far`, { range: { start: 8, end: 15 } })).toMatchObject({

@@ -94,7 +94,7 @@ export const electionTests: readonly LockTest[] = [
   {
     title: "a leader that cannot renew is told before it is replaced, and is never shown again",
     async run(room) {
-      const network = room.breakable({ leaseMs: room.leaseMs / 2 });
+      const network = room.breakable();
       const old = await network.locks.election(room.key()).campaign();
       const view = observer(room);
       await view.until((leader) => leader?.token === old.token);
@@ -160,7 +160,7 @@ export const electionTests: readonly LockTest[] = [
   {
     title: "lead: leads again after a loss, with a higher token",
     async run(room) {
-      const network = room.breakable({ leaseMs: room.leaseMs / 2 });
+      const network = room.breakable();
       const tokens: bigint[] = [];
       const leading = network.locks.election(room.key()).lead(async ({ signal, token }) => {
         tokens.push(token);

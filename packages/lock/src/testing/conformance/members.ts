@@ -56,12 +56,12 @@ export const membersTests: readonly LockTest[] = [
   {
     title: "a member stays for as long as it lives, and closing its locks ends it",
     async run(room) {
-      const leaseMs = room.leaseMs / 2;
-      const locks = room.locks({ label: "a", leaseMs });
+      const steady = { leaseMs: 2 * room.leaseMs, renewEveryMs: room.leaseMs / 4 };
+      const locks = room.locks({ label: "a", ...steady });
       const membership = await locks.members(room.key()).join();
       const other = room.locks().members(room.key());
-      for (let part = 0; part < 4; part++) {
-        await room.clock.sleep(leaseMs / 2);
+      for (let part = 0; part < 5; part++) {
+        await room.clock.sleep(room.leaseMs / 2);
         assert.deepEqual(labels(await other.list()), ["a"]);
         assert.equal(membership.signal.aborted, false);
       }
@@ -76,11 +76,11 @@ export const membersTests: readonly LockTest[] = [
       await view.until();
       const staying = await room.locks({ label: "stays" }).members(room.key()).join();
       await view.until("stays");
-      const network = room.breakable({ label: "dies", leaseMs: room.leaseMs / 2 });
+      const network = room.breakable({ label: "dies" });
       const dying = await network.locks.members(room.key()).join();
       await view.until("stays", "dies");
       network.broken = true;
-      await room.aborted(dying.signal, 2 * room.leaseMs);
+      await room.aborted(dying.signal);
       assert.equal(dying.isMember, false);
       await view.until("stays");
       assert.deepEqual(labels(view.changes.at(-1)!.left), ["dies"]);
@@ -94,9 +94,10 @@ export const membersTests: readonly LockTest[] = [
   {
     title: "whoever is removed by others is told",
     async run(room) {
-      const membership = await room.locks().members(room.key()).join();
+      const often = { renewEveryMs: room.leaseMs / 20 };
+      const membership = await room.locks(often).members(room.key()).join();
       await room.remove(`${room.key()}.members.${membership.id}`);
-      await room.aborted(membership.signal, 2 * room.leaseMs);
+      await room.aborted(membership.signal);
       await fails(membership.leave(), "LEASE_LOST");
     },
   },

@@ -32,13 +32,13 @@ function long(): { readonly job: OnceJob<string>; readonly began: Promise<void>;
 
 /** A run whose host loses the store in the middle, and with it the lease. */
 async function dies(room: Room, guarantee: "atMostOnce" | "atLeastOnce"): Promise<void> {
-  const network = room.breakable({ leaseMs: room.leaseMs / 2 });
+  const network = room.breakable();
   const run = network.locks.once(
     room.key("job"),
     SLOT,
     async ({ signal }) => {
       network.broken = true;
-      await room.aborted(signal, 3 * room.leaseMs);
+      await room.aborted(signal);
       network.broken = false;
     },
     { guarantee },

@@ -15,7 +15,7 @@ export const revokeTests: readonly LockTest[] = [
       assert.equal(lease.revocation.aborted, false);
       const asked = await room.locks({ label: "ops" }).lock(room.key()).requestRelease("a deploy at 14:00 ✓");
       assert.deepEqual(asked, [lease.ticketId]);
-      const reason = await room.aborted(lease.revocation, room.leaseMs);
+      const reason = await room.aborted(lease.revocation);
       assert.ok(reason instanceof ReleaseRequestedError);
       assert.equal(reason.code, "RELEASE_REQUESTED");
       assert.equal(reason.kind, "contended");
@@ -34,7 +34,7 @@ export const revokeTests: readonly LockTest[] = [
       const lease = await room.locks(often(room)).lock(room.key()).acquire();
       const lock = room.locks().lock(room.key());
       await lock.requestRelease("first");
-      const reason = await room.aborted(lease.revocation, 2 * room.leaseMs);
+      const reason = await room.aborted(lease.revocation);
       await lock.requestRelease("second");
       await someRenewals(room);
       assert.equal((lease.revocation.reason as ReleaseRequestedError).reason, "first");
@@ -68,7 +68,7 @@ export const revokeTests: readonly LockTest[] = [
       await someRenewals(room);
       assert.equal(next.revocation.aborted, false);
       assert.deepEqual(await lock.requestRelease("for the second"), [next.ticketId]);
-      await room.aborted(next.revocation, room.leaseMs);
+      await room.aborted(next.revocation);
       assert.equal((next.revocation.reason as ReleaseRequestedError).reason, "for the second");
       await next.release();
       assert.deepEqual(await room.left(), []);
@@ -85,11 +85,11 @@ export const revokeTests: readonly LockTest[] = [
       const lock = room.locks().lock(room.key());
       const ids = readers.map((lease) => lease.ticketId);
       assert.deepEqual(await lock.requestRelease("only one", { ticketIds: [ids[1]!, "another"] }), [ids[1]]);
-      await room.aborted(signals[1]!, room.leaseMs);
+      await room.aborted(signals[1]!);
       await someRenewals(room);
       assert.equal(signals[0]!.aborted, false);
       assert.deepEqual((await lock.requestRelease("all")).sort(), [...ids].sort());
-      await room.aborted(signals[0]!, room.leaseMs);
+      await room.aborted(signals[0]!);
       await Promise.all(readers.map((lease) => lease.release()));
       assert.deepEqual(await room.left(), []);
     },
@@ -105,7 +105,7 @@ export const revokeTests: readonly LockTest[] = [
       await inLine;
       const asked = await semaphore().requestRelease("all of you");
       assert.deepEqual(asked.sort(), leases.map((lease) => lease.ticketId).sort());
-      for (const signal of signals) await room.aborted(signal, room.leaseMs);
+      for (const signal of signals) await room.aborted(signal);
       await leases[0].release();
       const next = await wait;
       const signal = next.revocation;

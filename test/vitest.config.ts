@@ -48,7 +48,7 @@ export default defineConfig({
           globalSetup: ["./servers/ring5.ts"],
           // They wait more than they compute. More at once would make their leases run out for want of a processor.
           maxWorkers: 2,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },

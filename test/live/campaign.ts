@@ -13,8 +13,10 @@ import { type Story, showCounts, type Told, tellStory, troubles } from "./story.
 
 /** How long one configuration contends, in ms. */
 export const CAMPAIGN_MS = Number(process.env.BUCKETLOCK_CAMPAIGN_MS ?? 15_000);
-/** The campaign's own share of a test's limit: start, the last take-overs, the sweep. */
-export const AROUND_CAMPAIGN_MS = 90_000;
+/** A campaign goes on for so much longer while too little has happened to prove anything: a busy machine is slow. */
+const LONGER_MAX_MS = 90_000;
+/** The campaign's own share of a test's limit: start, going on, the last take-overs, the sweep. */
+export const AROUND_CAMPAIGN_MS = LONGER_MAX_MS + 150_000;
 
 /** BUCKETLOCK_CAMPAIGN_SEED repeats a run's plan; its timing is the machine's. */
 export function seedOf(): number {
@@ -44,7 +46,11 @@ export interface Campaign {
   readonly withCheat?: boolean;
   /** Mean pause between two blows (SIGKILL or SIGSTOP), in ms. Infinity: none. */
   readonly blowEveryMs: number;
-  /** Kinds of errors that the faults of the network explain. Default: none, but for who was stopped. */
+  /** By the name of a count, what it must be above: an idle campaign proves nothing. */
+  readonly floors: Readonly<Record<string, number>>;
+  /** Counts of the caller's own, for `floors` too. */
+  readonly counted?: () => Readonly<Record<string, number>>;
+  /** Kinds of errors that the faults of the network explain. Default: none, but for who was stopped or held up. */
   readonly explained?: readonly string[];
   /** Of the campaign and all contenders; printed, so that it can be repeated. */
   readonly seed: number;
@@ -52,6 +58,7 @@ export interface Campaign {
 
 const contender = new URL("./contender.worker.ts", import.meta.url);
 const PAUSE_MS = 5;
+const LOOK_EVERY_MS = 1_000;
 
 type Start = (file: string | URL, options?: WorkerOptions) => Worker;
 interface Contender {
@@ -66,6 +73,7 @@ interface Contender {
 export interface Outcome {
   readonly story: Story;
   readonly counts: Readonly<Record<string, number>>;
+  readonly floors: Campaign["floors"];
   /** What went wrong in a contender and is not explained. */
   readonly troubles: readonly string[];
   /** For a failure's message. */
@@ -103,11 +111,32 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
   // However the dice fall: the first to be hit are killed, until one of them held for certain.
   let felled = false;
   const pending = new Set<Promise<void>>();
+  const told = () =>
+    all.map(
+      ({ actor, worker, killed, wasStopped }): Told => ({
+        ...{ actor, killed, stopped: wasStopped },
+        lines: worker.messages as Line[],
+      }),
+    );
+  const countsOf = (story: Story) => ({
+    processes: all.length,
+    ...blows,
+    blows: blows.kills + blows.stops,
+    ...story.counts,
+    ...campaign.counted?.(),
+  });
+  const isEnough = () => areAbove(countsOf(tellStory(told())), campaign.floors);
   const endMs = performance.now() + campaign.durationMs;
+  let lookMs = endMs;
   let nextMs = performance.now() + campaign.blowEveryMs;
-  while (performance.now() < endMs) {
+  for (;;) {
     await sleep(PAUSE_MS);
-    if (performance.now() < nextMs) continue;
+    const nowMs = performance.now();
+    if (nowMs >= lookMs) {
+      if (nowMs > endMs + LONGER_MAX_MS || isEnough()) break;
+      lookMs = performance.now() + LOOK_EVERY_MS;
+    }
+    if (nowMs < nextMs) continue;
     const victim = choose(all, random);
     if (victim === undefined || (!felled && !isHolding(victim.worker.messages as Line[]))) continue;
     nextMs = performance.now() + campaign.blowEveryMs * (0.5 + random.float());
@@ -133,23 +162,22 @@ export async function runCampaign(start: Start, campaign: Campaign): Promise<Out
   await Promise.all(pending);
   await end(all);
 
-  const told = all.map(
-    ({ actor, worker, killed, wasStopped }): Told => ({
-      ...{ actor, killed, stopped: wasStopped },
-      lines: worker.messages as Line[],
-    }),
-  );
-  const story = tellStory(told);
-  const counts = { processes: all.length, ...blows, ...story.counts, requests: requestsOf(told) };
+  const story = tellStory(told());
+  const counts = { ...countsOf(story), requests: requestsOf(told()) };
   console.log(`ring 5: ${campaign.name} (seed ${campaign.seed}): ${showCounts(counts)}`);
   const why = `seed ${campaign.seed}\n${story.timeLine}`;
-  return { story, counts, troubles: troubles(told, campaign.explained), why, locks: campaign.locks ?? {} };
+  const { floors, locks = {}, explained } = campaign;
+  return { story, counts, floors, troubles: troubles(told(), explained), why, locks };
 }
 
-/** What holds for every campaign; the caller adds its floors, for an idle one proves nothing. */
-export function expectSound({ story, troubles, why }: Outcome): void {
+const areAbove = (counts: Readonly<Record<string, number>>, floors: Campaign["floors"]): boolean =>
+  Object.entries(floors).every(([name, floor]) => counts[name]! > floor);
+
+/** What holds for every campaign, and that enough happened. */
+export function expectSound({ story, troubles, why, counts, floors }: Outcome): void {
   expect(story.findings, why).toEqual([]);
   expect(troubles, why).toEqual([]);
+  for (const [name, floor] of Object.entries(floors)) expect(counts[name], `${name}, ${why}`).toBeGreaterThan(floor);
 }
 
 /** A holder every other time: killing who only waits proves less. */
@@ -171,7 +199,7 @@ async function end(all: readonly Contender[]): Promise<void> {
   const left = all.filter((one) => !one.killed);
   for (const { worker } of left) worker.send("stop");
   for (const { actor, worker } of left) {
-    const exit = await worker.exit(30_000);
+    const exit = await worker.exit();
     const said = (worker.messages.at(-1) as Line | undefined)?.event;
     expect({ actor, ...exit, said, stderr: worker.stderr }).toEqual({
       actor,
@@ -213,7 +241,7 @@ export async function expectNothingLeft(
             expect(token, `the last token of '${key}'`).toBeGreaterThan(after?.story.tokens.get(key) ?? 0n);
             return after?.locks.protocol === "conditional" ? `${key}.lock.record` : `${key}.lock.token.${token}`;
           },
-          { waitMs: 60_000 },
+          { waitMs: 120_000 },
         ),
       ),
     );
@@ -237,7 +265,7 @@ export async function expectNothingLeft(
 async function outwaitPermits(locks: Locks, key: string, permits: number): Promise<void> {
   const semaphore = locks.semaphore(key, { permits });
   const leases = [];
-  while (leases.length < permits) leases.push(await semaphore.acquire({ waitMs: 60_000 }));
+  while (leases.length < permits) leases.push(await semaphore.acquire({ waitMs: 120_000 }));
   for (const lease of leases) await lease.release();
   expect(await semaphore.requestRelease("is anybody left?")).toEqual([]);
 }

@@ -25,7 +25,7 @@ onEveryServer((server) => {
     const acquire = async (bad: Partial<S3SessionOptions>) => {
       const locks = createLocks(sessionOf(server, bucket, bad).store(), { leaseMs: 2_000 });
       try {
-        await locks.lock("bad/input").acquire({ waitMs: 1_000 });
+        await locks.lock("bad/input").acquire({ waitMs: 60_000 });
       } catch (error) {
         return error as BucketlockError;
       } finally {

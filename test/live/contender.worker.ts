@@ -25,6 +25,7 @@ const random = new SeededRandom(orders.seed);
 const marginMs = orders.leaseMs / 10;
 const PATIENCE_MS = 15_000;
 const BEAT_MS = 20;
+const LATE_MS = 80;
 
 const label = `contender ${process.pid}`;
 const now = () => Number(process.hrtime.bigint()) / 1e6;
@@ -46,9 +47,16 @@ function tell(line: Line): void {
 // -- When did this process certainly run? ---------------------------------------------------------------------------
 // The beat before the last one: by the time of the last, every timer due at the one before had fired.
 let beats = [now(), now()];
+/** Beats that came late: when, and how late. */
+const late: { readonly at: number; readonly ms: number }[] = [];
 setInterval(() => {
   beats = [beats[1]!, now()];
+  const ms = beats[1]! - beats[0]! - BEAT_MS;
+  if (ms > LATE_MS) late.push({ at: beats[1]!, ms });
 }, BEAT_MS).unref();
+
+const heldUpSince = (sinceMs: number): number =>
+  late.filter(({ at }) => at >= sinceMs).reduce((sum, { ms }) => sum + ms, 0);
 
 // -- The store, with an eye on it ---------------------------------------------------------------------------------------
 let requests = 0;
@@ -217,7 +225,8 @@ async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
   const shared = random.float() < orders.sharedShare && !orders.cheats;
   const mode = shared ? "shared" : "exclusive";
   const how = chooseHow();
-  tell({ event: "ask", key, mode, how, at: now() });
+  const askedMs = now();
+  tell({ event: "ask", key, mode, how, at: askedMs });
   let where = "acquire";
   try {
     if (orders.cheats) await locks.lock(key).breakLock({ olderThanMs: 0 });
@@ -232,14 +241,15 @@ async function attempt(locks: ReturnType<typeof createLocks>): Promise<void> {
     else await hold(lease);
   } catch (error) {
     if (error === "impatient" || error === "stop" || error instanceof NotAcquiredError) tell({ event: "gaveUp", how });
-    else if (!(error instanceof LockLostError)) tell(troubleOf(where, error));
+    else if (!(error instanceof LockLostError)) tell(troubleOf(where, error, askedMs));
   }
 }
 
-function troubleOf(where: string, error: unknown): Line {
+function troubleOf(where: string, error: unknown, sinceMs: number): Line {
   if (!(error instanceof BucketlockError)) return { event: "trouble", where, kind: "bug", text: String(error) };
   const cause = error.cause instanceof Error ? `; cause: ${error.cause.message}` : "";
-  return { event: "trouble", where, kind: error.kind, text: `${error.code}: ${error.message}${cause}` };
+  const heldUpMs = Math.round(heldUpSince(sinceMs));
+  return { event: "trouble", where, kind: error.kind, text: `${error.code}: ${error.message}${cause}`, heldUpMs };
 }
 
 // -- From hello to bye ----------------------------------------------------------------------------------------------
@@ -266,8 +276,9 @@ const program = async () => {
   }
 };
 await Promise.all(Array.from({ length: orders.locals ?? 1 }, program));
+const closingMs = now();
 await locks.close().catch((error: unknown) => {
-  if (!(error instanceof LockLostError)) tell(troubleOf("close", error));
+  if (!(error instanceof LockLostError)) tell(troubleOf("close", error, closingMs));
 });
 tell({ event: "bye", requests });
 input.close();

@@ -40,11 +40,17 @@ it.each(["two-object", "conditional"] as const)("%s: stopped and killed leaders 
       return first;
     };
 
-    const frozen = await leading(0n);
+    let frozen = await leading(0n);
     frozen.worker.signal("SIGSTOP");
-    const next = await leading(frozen.token);
+    let next = await leading(frozen.token);
+    // Held up by a busy machine, it may have lost its lease before it was stopped: then the next one is.
+    while (lines(frozen.worker).some((line) => line.event === "over" && tokenOf(line) === frozen.token)) {
+      frozen.worker.signal("SIGCONT");
+      frozen = next;
+      frozen.worker.signal("SIGSTOP");
+      next = await leading(frozen.token);
+    }
     expect(next.worker).not.toBe(frozen.worker);
-    expect(lines(frozen.worker).some((line) => line.event === "over")).toBe(false);
     await sleep(100);
     frozen.worker.signal("SIGCONT");
     await frozen.worker.message<ElectionLine>((line) => line.event === "over" && tokenOf(line) === frozen.token);
@@ -52,7 +58,15 @@ it.each(["two-object", "conditional"] as const)("%s: stopped and killed leaders 
     await next.worker.kill();
     const last = await leading(next.token);
     expect(last.token > next.token).toBe(true);
-    await sleep(300);
+    // Who observes is shown it, or who leads by now.
+    const newest = () => {
+      const elected = workers.flatMap(lines).filter((line) => line.event === "elected");
+      return elected
+        .map(tokenOf)
+        .sort((a, b) => (a < b ? -1 : 1))
+        .at(-1);
+    };
+    await expect.poll(() => seen.at(-1)?.token === newest()).toBe(true);
     for (const worker of workers) if (worker.running) worker.send("stop");
     for (const worker of workers)
       if (worker !== next.worker)
@@ -67,7 +81,7 @@ it.each(["two-object", "conditional"] as const)("%s: stopped and killed leaders 
     expect(inTime.length).toBeGreaterThan(10);
     const shown = seen.flatMap((leader) => (leader === undefined ? [] : [leader.token]));
     expect(shown).toEqual([...shown].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
-    expect(shown).toContain(last.token);
+    expect(shown.at(-1)! >= last.token).toBe(true);
   } finally {
     await locks.close();
     directory.remove();

@@ -50,7 +50,14 @@ export type Line =
   | { readonly event: "tookOver"; readonly victim: string; readonly at: number }
   | { readonly event: "withdrew"; readonly ticket: string; readonly why: string }
   /** An error that is neither "another holds it" nor our own abort nor a lost lease. */
-  | { readonly event: "trouble"; readonly where: string; readonly kind: string; readonly text: string }
+  | {
+      readonly event: "trouble";
+      readonly where: string;
+      readonly kind: string;
+      readonly text: string;
+      /** For so long, in ms, the machine did not let the process run while it came to this. */
+      readonly heldUpMs?: number;
+    }
   /** Everything is closed; the process ends by itself. `requests` so far stand in every `ask` too. */
   | { readonly event: "bye"; readonly requests: number };
 

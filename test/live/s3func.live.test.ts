@@ -2,6 +2,7 @@
  * Two-way interop with the Python library s3func on one lock: its processes and ours contend without an overlap, and each
  * sees, waits for and can break the other's tickets.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { createLocks, type Locks } from "@bucketlock/lock";
 import { afterEach, expect, it } from "vitest";
 import { useWorkers, type Worker } from "../processes.js";
@@ -17,6 +18,9 @@ const ours = new URL("./contender.worker.ts", import.meta.url);
 const LEASE_MS = 10_000;
 /** s3func's own rule needs a second, and it looks once a second: less than this shows next to nothing. */
 const CONTEND_MS = Math.max(CAMPAIGN_MS, 20_000);
+/** And so much longer where a busy machine has not come to this many leases of either. */
+const LONGER_MAX_MS = 60_000;
+const FLOOR = 3;
 
 interface Did {
   readonly event: "did";
@@ -43,7 +47,7 @@ for (const name of ["rgw", "versitygw"] as const) {
         for (const locks of opened.splice(0)) await locks.close().catch(() => {});
       });
 
-      it("contends without an overlap", { timeout: CONTEND_MS + 120_000 }, async () => {
+      it("contends without an overlap", { timeout: CONTEND_MS + LONGER_MAX_MS + 180_000 }, async () => {
         const seed = seedOf();
         const keys = ["shared/lock"];
         const theirs = [1, 2, 3].map(startPython);
@@ -58,10 +62,15 @@ for (const name of ["rgw", "versitygw"] as const) {
         await Promise.all(all.map((worker) => worker.message<Line>((line) => line.event === "hello")));
         for (const [n, worker] of theirs.entries())
           worker.send({ do: "contend", keys, seed: seed + n, sharedShare: 0.5, waitS: 15 });
-        await new Promise((resolve) => setTimeout(resolve, CONTEND_MS));
+        const acquisitions = (workers: readonly Worker[]) =>
+          (workers.flatMap(({ messages }) => messages) as Line[]).filter(({ event }) => event === "got").length;
+        const endMs = performance.now() + CONTEND_MS;
+        const longestMs = endMs + LONGER_MAX_MS;
+        const isEnough = () => [theirs, own].every((workers) => acquisitions(workers) >= FLOOR);
+        while (performance.now() < endMs || (!isEnough() && performance.now() < longestMs)) await sleep(100);
         for (const worker of all) worker.send("stop");
         for (const worker of all)
-          expect({ ...(await worker.exit(60_000)), stderr: worker.stderr }).toMatchObject({ code: 0, stderr: "" });
+          expect({ ...(await worker.exit()), stderr: worker.stderr }).toMatchObject({ code: 0, stderr: "" });
 
         const toldOf = (workers: readonly Worker[], who: string) =>
           workers.map((worker, n): Told => ({ actor: `${who}${n}`, killed: false, lines: worker.messages as Line[] }));
@@ -72,8 +81,8 @@ for (const name of ["rgw", "versitygw"] as const) {
         console.log(`ring 5: ${server.name}, with s3func (seed ${seed}): ${showCounts(counts)}`);
         expect(story.findings, `seed ${seed}\n${story.timeLine}`).toEqual([]);
         expect(troubles(told)).toEqual([]);
-        expect(by("python")).toBeGreaterThanOrEqual(3);
-        expect(by("ours")).toBeGreaterThanOrEqual(3);
+        expect(by("python")).toBeGreaterThanOrEqual(FLOOR);
+        expect(by("ours")).toBeGreaterThanOrEqual(FLOOR);
         await expectNothingLeft(session().store(), keys, LEASE_MS);
       });
 
@@ -86,12 +95,12 @@ for (const name of ["rgw", "versitygw"] as const) {
       it("sees, waits for and breaks a lock of s3func", async () => {
         const key = "theirs";
         const worker = startPython();
-        const { lockId, ...acquired } = await ask(worker, { do: "acquire", key, mode: "shared", waitS: 10 });
+        const { lockId, ...acquired } = await ask(worker, { do: "acquire", key, mode: "shared", waitS: 60 });
         expect(acquired).toMatchObject({ answer: true });
         const lock = open().lock(key);
         const { holders } = await lock.inspect();
         expect(holders).toMatchObject([{ ticketId: lockId, mode: "shared", state: "holds", life: "foreign" }]);
-        await using reader = await lock.acquire({ mode: "shared", waitMs: 5_000 });
+        await using reader = await lock.acquire({ mode: "shared", waitMs: 60_000 });
         expect(reader.isHeld).toBe(true);
         await reader.release();
         expect(await lock.tryAcquire()).toBeUndefined();
@@ -101,7 +110,7 @@ for (const name of ["rgw", "versitygw"] as const) {
         expect(await ask(worker, { do: "verify", key })).toMatchObject({ answer: true });
         expect(await lock.breakLock({ olderThanMs: 0 })).toEqual([lockId]);
         expect(await ask(worker, { do: "verify", key })).toMatchObject({ answer: false });
-        await using lease = await lock.acquire({ waitMs: 5_000 });
+        await using lease = await lock.acquire({ waitMs: 60_000 });
         expect(await lease.verify()).toBe(true);
       });
 
@@ -120,10 +129,10 @@ for (const name of ["rgw", "versitygw"] as const) {
         await new Promise<void>((resolve) => lease.signal.addEventListener("abort", () => resolve()));
         expect(() => lease.throwIfLost()).toThrow(/removed by another/);
         await expect(lease.release()).rejects.toMatchObject({ code: "LEASE_LOST" });
-        expect(await ask(worker, { do: "acquire", key, mode: "exclusive", waitS: 10 })).toMatchObject({ answer: true });
+        expect(await ask(worker, { do: "acquire", key, mode: "exclusive", waitS: 60 })).toMatchObject({ answer: true });
         expect(await lock.tryAcquire()).toBeUndefined();
         expect(await ask(worker, { do: "release", key })).not.toHaveProperty("error");
-        await using next = await lock.acquire({ waitMs: 5_000 });
+        await using next = await lock.acquire({ waitMs: 60_000 });
         expect(await next.verify()).toBe(true);
       });
     });

@@ -1,7 +1,7 @@
 /** The reader of what contenders told: nothing forbidden slips through, and nothing allowed is called forbidden. */
 import { describe, expect, it } from "vitest";
 import type { Line } from "./lines.js";
-import { type Told, tellStory } from "./story.js";
+import { type Told, tellStory, troubles } from "./story.js";
 
 const got = (ticket: string, at: number, until: number): Line => ({
   event: "got",
@@ -90,5 +90,24 @@ describe("a story", () => {
     const outlived = (...all: Told[]) => tellStory(all).counts.outlived;
     expect(outlived(killed)).toBe(0);
     expect(outlived(killed, told("b", [got("B", 2001, 5000), ending("B", 2700)]))).toBe(1);
+  });
+});
+
+describe("troubles", () => {
+  const trouble = (kind: string, heldUpMs: number): Line => ({
+    ...{ event: "trouble", where: "acquire", kind, text: "TEXT" },
+    heldUpMs,
+  });
+  const of = (kind: string, more: { heldUpMs?: number; stopped?: boolean; explained?: string[] } = {}) =>
+    troubles([{ ...told("a", [trouble(kind, more.heldUpMs ?? 0)]), stopped: more.stopped === true }], more.explained);
+
+  it("of a store that does not answer are told, unless the process was stopped or held up", () => {
+    expect(of("unavailable")).toEqual(["a: acquire: unavailable: TEXT (held up for 0 ms)"]);
+    expect([of("unavailable", { stopped: true }), of("unknown", { heldUpMs: 600 })]).toEqual([[], []]);
+    expect(of("unknown", { explained: ["unknown"] })).toEqual([]);
+  });
+
+  it("of any other kind are always told", () => {
+    expect(of("bug", { heldUpMs: 600, stopped: true })).toHaveLength(1);
   });
 });

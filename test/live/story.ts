@@ -20,6 +20,8 @@ export interface Told {
 
 /** Kinds of errors that a network with faults explains, and a process that did not run. */
 export const PASSING = ["unavailable", "unknown"];
+/** Not stopped by us, but by a machine with too much to do. Then the server did not run either, and requests took too long. */
+const HELD_UP_MS = 500;
 
 interface Lease {
   readonly hold: Hold;
@@ -66,6 +68,7 @@ export function tellStory(all: readonly Told[]): Story {
       attempts: count("ask"),
       acquisitions: count("got"),
       passed: leases.filter(({ hold }) => hold.ticketId?.includes("~")).length,
+      modes: new Set(holds.map((hold) => hold.mode)).size,
       shared: holds.filter((hold) => hold.mode === "shared").length,
       sharedAtOnce: mostAtOnce(holds.filter((hold) => hold.mode === "shared")),
       inOrder: placed.length,
@@ -98,8 +101,9 @@ export function troubles(all: readonly Told[], explained: readonly string[] = []
   return all.flatMap(({ actor, lines, stopped }) =>
     lines.flatMap((line) => {
       if (line.event !== "trouble" || explained.includes(line.kind)) return [];
-      if (stopped && PASSING.includes(line.kind)) return [];
-      return [`${actor}: ${line.where}: ${line.kind}: ${line.text}`];
+      const { heldUpMs = 0 } = line;
+      if ((stopped || heldUpMs > HELD_UP_MS) && PASSING.includes(line.kind)) return [];
+      return [`${actor}: ${line.where}: ${line.kind}: ${line.text} (held up for ${heldUpMs} ms)`];
     }),
   );
 }

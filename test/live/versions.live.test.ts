@@ -3,7 +3,7 @@
  * servers that keep versions as they are started here.
  */
 import { storeConformance } from "@bucketlock/core/testing";
-import { createLocks } from "@bucketlock/lock";
+import { createLocks, type LockEvent } from "@bucketlock/lock";
 import { beforeAll, expect, it } from "vitest";
 import { onServer } from "../servers/on-server.js";
 import { useBucket } from "./buckets.js";
@@ -26,26 +26,31 @@ for (const name of ["minio", "rgw"] as const) {
     });
 
     it("leaves no version of a lock behind, renewals and a take-over included", async () => {
-      const leaseMs = 900;
       const versions = async () => {
         const names: string[] = [];
         for await (const page of session().listObjectVersions("locked"))
           names.push(...page.versions.map((version) => version.key));
         return names;
       };
-      const locks = createLocks(session().store(), { leaseMs });
+      let renewals = 0;
+      const onEvent = ({ type }: LockEvent) => {
+        if (type === "renewed") renewals++;
+      };
+      const locks = createLocks(session().store(), { leaseMs: 30_000, renewEveryMs: 200, onEvent });
       const lock = locks.lock("locked");
       const held = await lock.acquire();
-      await new Promise((resolve) => setTimeout(resolve, 2 * leaseMs));
+      await expect.poll(() => renewals).toBeGreaterThan(5);
       expect(held.isHeld).toBe(true);
       // Of `-0` the newest and the one before, should it not have been swept yet; of `-1` the only one.
       expect((await versions()).length).toBeLessThanOrEqual(3);
       await held.release();
       expect(await versions()).toEqual([]);
 
-      await (await lock.acquire()).abandon();
-      await (await lock.acquire({ waitMs: 20_000 })).release();
+      const mortal = createLocks(session().store(), { leaseMs: 900 });
+      await (await mortal.lock("locked").acquire()).abandon();
+      await (await lock.acquire({ waitMs: 60_000 })).release();
       expect(await versions()).toEqual([]);
+      await mortal.close();
       await locks.close();
     });
   });

@@ -85,10 +85,13 @@ describe("break", () => {
       const kept = await program.run(["break", "k", "--yes"]);
       expect([kept.code, kept.stdout]).toEqual([
         197,
-        expect.stringMatching(/nothing broken.*holder-1.*younger than 2h/),
+        expect.stringMatching(/nothing broken: holder-1 \(seen .+ ago\) gave a sign of life within 2h;/),
       ]);
       const nobody = await program.run(["break", "k", "--older-than", "0s"]);
-      expect([nobody.code, nobody.stderr]).toEqual([197, expect.stringMatching(/nobody to ask.*\[NOT_CONFIRMED\]/)]);
+      expect([nobody.code, nobody.stderr]).toEqual([
+        197,
+        expect.stringMatching(/no terminal to ask at.*\[NOT_CONFIRMED\] --yes/),
+      ]);
       expect(await json("break", "k", "--older-than", "0s", "--yes", "--ticket", "other")).toMatchObject({
         broken: [],
       });
@@ -118,6 +121,12 @@ test("revoke: the holder's command is told by TERM and decides itself", async ()
   expect([code, stdout]).toEqual([6, "ready\ntold\n"]);
   expect(stderr).toMatch(/asks for k \(a deploy\)/);
   expect((await program.run(["revoke", "k"])).stdout).toBe("nobody to ask: k\n");
+  await holding(async (locks) => {
+    const lease = await locks.lock("k").acquire();
+    expect((await program.run(["revoke", "k"])).stdout).toBe("asked: holder-1\n");
+    expect((await program.run(["break", "k", "--older-than", "0s", "--yes"])).stdout).toBe("broken: holder-1\n");
+    await lease.release().catch(() => {});
+  });
 });
 
 test("run --semaphore: so many at once, and no more", async () => {
@@ -149,7 +158,7 @@ describe("once", () => {
       expect.objectContaining({ slotMs: Date.parse("2026-12-01T03:00Z"), outcome: "ok", attempt: 1, token: "1" }),
     ]);
     expect((await program.run(["history", "job", "--limit", "1"])).stdout).toMatch(
-      /^2026-12-02\S+ {2}failed .*: exit code 4\n$/,
+      /^2026-12-02T00:00:00Z {2}failed {3}\S+ at 20\S+Z in \S+: command: exit code 4\n$/,
     );
   });
 
@@ -160,8 +169,8 @@ describe("once", () => {
   });
 
   test.each([
-    [[], /--slot: or --every must be given/],
-    [["--every", "* * * * *", "--timezone", "Nowhere"], /must be an IANA time zone/],
+    [[], /--slot or --every must be given/],
+    [["--every", "* * * * *", "--timezone", "Nowhere"], /--timezone: must be an IANA time zone/],
   ])("refuses %j", async (args, message) => {
     const { code, stderr } = await program.run(["once", "job", ...args, "--", "true"]);
     expect([code, stderr]).toEqual([196, expect.stringMatching(message)]);
@@ -210,7 +219,7 @@ describe("doctor", () => {
     const ran = await program.run(["doctor", "--lease", "20s"]);
     expect(ran.code).toBe(0);
     expect(ran.stdout).toMatch(/setting +store +file:\S+ +BUCKETLOCK_STORE\n/);
-    expect(ran.stdout).toMatch(/setting +lease +20000 ms +--lease\n/);
+    expect(ran.stdout).toMatch(/setting +lease +20s +--lease\n/);
     for (const right of ["write", "read", "head", "list", "delete"])
       expect(ran.stdout).toMatch(new RegExp(`can +${right}`));
     expect(ran.stdout).toMatch(/all is well\n$/);
@@ -223,10 +232,36 @@ describe("doctor", () => {
     const { findings } = JSON.parse(stdout);
     expect(code).toBe(196);
     expect(findings).toEqual([
-      { level: "problem", text: expect.stringContaining("must exist"), todo: expect.any(String) },
+      { level: "problem", text: expect.stringMatching(/^--store: must exist .*\?create=1/), todo: expect.any(String) },
       { level: "warning", text: "BUCKETLOCK_LEESE is no setting", todo: "check its spelling" },
     ]);
   });
+});
+
+test("what is wrong is told in the words it was written in, on one line, with no secret", async () => {
+  const typed: [readonly string[], Record<string, string>, RegExp][] = [
+    [["ls", "--store", "ftp://x"], {}, /^bucketlock: --store: must begin with s3:, b2:, file: or memory:; got "ftp:"/],
+    [["ls"], { BUCKETLOCK_STORE: "s3://k:SECRET@b" }, /^bucketlock: BUCKETLOCK_STORE: must hold no credentials/],
+    [["ls"], { BUCKETLOCK_STORE: "" }, /^bucketlock: no store is given: by --store, BUCKETLOCK_STORE/],
+    [["run", "k", "--label", "a\u001b[2J", "--", "true"], {}, /^bucketlock: --label: must be/],
+    [["run", "k", "--wait", "", "--", "true"], {}, /^bucketlock: --wait: must be a number with a unit/],
+    [["run", "k"], {}, /^bucketlock: the command to run is missing/],
+    [["history", "j", "--limit", "x"], {}, /--limit: must be a whole number from 1 to 1000; got "x"/],
+  ];
+  const told = typed.map(async ([args, env, message]) => {
+    const { code, stderr, stdout } = await program.run(args, { env });
+    expect([code, stderr, stdout]).toEqual([196, expect.stringMatching(message), ""]);
+    expect(stderr.trimEnd()).not.toMatch(/\p{Cc}|SECRET/u);
+  });
+  await Promise.all(told);
+});
+
+test("no command at all: the help, on standard error; `help` and --help: on standard output", async () => {
+  const bare = await program.run([]);
+  expect([bare.code, bare.stdout, bare.stderr]).toEqual([196, "", expect.stringMatching(/^Usage: bucketlock/)]);
+  const asked = await program.run(["help", "run"]);
+  expect([asked.code, asked.stderr]).toEqual([0, ""]);
+  expect(asked.stdout).toMatch(/^Usage: bucketlock run \[options\] <key> -- command/);
 });
 
 test("settings: a flag before the environment, that before the nearest bucketlock.yaml", async () => {

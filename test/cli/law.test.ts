@@ -1,14 +1,17 @@
 /** The pure decisions of the command line: durations, settings, exit codes, signals, the lease's shares. */
 import { BucketlockError, InvalidError } from "@bucketlock/core";
+import type { TicketInfo } from "@bucketlock/lock";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { errorLine } from "../../packages/lock/src/cli/advice.js";
+import { describeHolders, describeLock } from "../../packages/lock/src/cli/describe.js";
 import { describeSeen, findings, type Seen } from "../../packages/lock/src/cli/doctor-report.js";
-import { parseDuration, showDuration } from "../../packages/lock/src/cli/duration.js";
+import { parseDuration, showDuration, showSeconds, spellDuration } from "../../packages/lock/src/cli/duration.js";
 import { EXIT, EXIT_MEANINGS, exitCodeOf, exitCodeOfError } from "../../packages/lock/src/cli/exit-code.js";
 import { graceAfterLossMs, leasePlan } from "../../packages/lock/src/cli/lease-plan.js";
 import { locksIn } from "../../packages/lock/src/cli/lock-names.js";
-import { resolveSettings, SETTINGS, unknownVariables } from "../../packages/lock/src/cli/settings.js";
+import { printable } from "../../packages/lock/src/cli/printable.js";
+import { resolveSettings, retold, SETTINGS, unknownVariables } from "../../packages/lock/src/cli/settings.js";
 import { caught, FORWARDED, isForwarded } from "../../packages/lock/src/cli/signals.js";
 import { slotOf } from "../../packages/lock/src/cli/slot.js";
 
@@ -40,6 +43,20 @@ describe("durations", () => {
     [7_260_000, "2h 01m"],
     [360_000_000, "4d 04h"],
   ])("%i ms is shown as %s", (ms, text) => expect(showDuration(ms)).toBe(text));
+
+  test("what is shown again and again has no milliseconds", () => expect(showSeconds(999)).toBe("0s"));
+
+  test("as it would be typed: what is read again is the same", () => {
+    expect([0, 1_500, 90_000, 7_200_000, 86_400_000].map(spellDuration)).toEqual(["0ms", "1500ms", "90s", "2h", "1d"]);
+    fc.assert(fc.property(fc.nat(2_147_483_647), (ms) => parseDuration("x", spellDuration(ms)) === ms));
+  });
+
+  test("limits are told as durations", () => {
+    const limits = { min: 300, max: 86_400_000 };
+    expect(() => parseDuration("--lease", "2d", limits)).toThrow(/^--lease: must be from 300ms to 1d; got "2d"$/);
+    expect(() => parseDuration("--lease", "299ms", limits)).toThrow(InvalidError);
+    expect(parseDuration("--lease", "1d", limits)).toBe(86_400_000);
+  });
 });
 
 describe("settings", () => {
@@ -74,6 +91,17 @@ describe("settings", () => {
     ["a file that is a list", { flags: {}, env: {}, file: { path: "f", values: ["x"] } }, /^f: must hold settings/],
   ])("%s that is wrong is refused by name", (_what, sources, message) => {
     expect(() => resolveSettings(sources)).toThrow(message);
+  });
+
+  test.each([
+    [{ flags: { label: "x" }, env: {} }, "--label: must be short"],
+    [{ flags: {}, env: { BUCKETLOCK_LABEL: "x" } }, "BUCKETLOCK_LABEL: must be short"],
+    [{ flags: {}, env: {}, file: { path: "/f", values: { label: "x" } } }, "label in /f: must be short"],
+  ])("what the library refuses is told of what was written: %j", (sources, expected) => {
+    const told = retold(new InvalidError("label", "must be short", "x"), resolveSettings(sources)) as BucketlockError;
+    expect([told.message, told.code, told.kind]).toEqual([`${expected}; got "x"`, "INVALID_OPTION", "invalid"]);
+    const other = new InvalidError("key", "must be short", "x");
+    expect(retold(other, resolveSettings(sources))).toBe(other);
   });
 
   test("every setting has a flag, a variable and a key of one name", () => {
@@ -207,9 +235,10 @@ describe("the slot of once", () => {
 
   test.each<[Parameters<typeof slotOf>[0], RegExp]>([
     [{}, /or --every must be given/],
-    [{ slot: "2026-12-01", every: "* * * * *" }, /one of them/],
+    [{ slot: "2026-12-01", every: "* * * * *" }, /must be given, not both/],
     [{ slot: "2026-12-01", timezone: "UTC" }, /^--timezone: goes with --every/],
-    [{ every: "nonsense" }, /must be a cron pattern/],
+    [{ every: "nonsense" }, /^--every: must be a cron pattern/],
+    [{ every: "* * * * *", timezone: "Mars/X" }, /^--timezone: must be an IANA time zone/],
   ])("refuses %j", (words, message) => expect(() => slotOf(words, now)).toThrow(message));
 
   test.each(["", "2026-02-31", "2026-12-01T03:00", "tomorrow", "1795267173799"])("refuses --slot %j", (slot) =>
@@ -229,7 +258,7 @@ describe("the doctor's findings", () => {
     trials: [{ what: "write", medianMs: 3 }],
     clock: { lowMs: -500, highMs: 800 },
   };
-  const error = { code: "STORE_ACCESS_DENIED", message: "no", todo: "mend" };
+  const error = { code: "STORE_ACCESS_DENIED", kind: "denied", message: "no", todo: "mend" };
 
   test("none when all is well", () => {
     expect(findings(well)).toEqual([]);
@@ -237,8 +266,13 @@ describe("the doctor's findings", () => {
   });
 
   test.each<[string, Partial<Seen>, RegExp]>([
-    ["a right that is missing", { trials: [{ what: "list", medianMs: undefined, error }] }, /problem.*list: no/],
+    [
+      "a right that is missing",
+      { trials: [{ what: "list", medianMs: undefined, error }] },
+      /problem.*cannot list: no \[STORE_ACCESS_DENIED\]/,
+    ],
     ["no store", { storeError: error }, /problem.*no/],
+    ["a setting that the locks refuse", { settingError: error }, /problem.*no/],
     ["a clock far off", { clock: { lowMs: 70_000, highMs: 72_000 } }, /warning.*70 s/],
     ["slow requests", { trials: [{ what: "list", medianMs: 2_000 }] }, /warning.*2000 ms.*40s or more/],
     ["a misspelt variable", { unknownVariables: ["BUCKETLOCK_LEESE"] }, /warning.*BUCKETLOCK_LEESE/],
@@ -247,9 +281,59 @@ describe("the doctor's findings", () => {
     expect(found.map((one) => `${one.level} ${one.text}: ${one.todo}`).join("\n")).toMatch(expected);
   });
 
+  test("what fails for one reason is told once", () => {
+    const trials = ["write", "read"].map((what) => ({ what, medianMs: undefined, error }));
+    expect(findings({ ...well, trials }).map(({ text }) => text)).toEqual([
+      "cannot write, read: no [STORE_ACCESS_DENIED]",
+    ]);
+  });
+
+  test("durations as they would be typed", () => {
+    const text = describeSeen(well, [], (_colour, line) => line);
+    expect(text).toMatch(/setting +lease +30s +default/);
+    expect(text).toMatch(/setting +grace +2s +--grace/);
+  });
+
   test("a URL's query is not shown: somebody may have put a secret into it", () => {
     const store = { value: "s3://b/p?endpoint=http://x&secret=y", from: "--store" };
     const text = describeSeen({ ...well, settings: { ...settings, store } }, [], (_colour, line) => line);
     expect(text).not.toContain("secret");
+  });
+});
+
+describe("what people see", () => {
+  const holder: TicketInfo = {
+    ticketId: "t1",
+    mode: "permit",
+    permits: 3,
+    state: "holds",
+    label: "w1",
+    sinceMs: 1_000,
+    renewedAtMs: 1_000,
+    ageMs: 2_000,
+    renewals: 0,
+    leaseMs: 30_000,
+    revocation: undefined,
+    life: "alive",
+  };
+  const info = { key: "k", holders: [holder], waiters: [], serverTimeMs: 28_400 };
+  const plain = (_colour: string, text: string) => text;
+
+  test("a semaphore: how many hold, of how many; and how many of them are dead", () => {
+    expect(describeLock(info, plain)).toMatch(/^k: held by 1 of 3\n/);
+    const dead = { ...holder, life: "dead" } as const;
+    expect(describeLock({ ...info, holders: [holder, dead] }, plain)).toMatch(/^k: held by 2 of 3 \(1 dead\)\n/);
+    expect(describeLock({ ...info, holders: [dead] }, plain)).toMatch(/^k: held by 1 of 3 \(dead\)\n/);
+  });
+
+  test("who holds and since when, in whole seconds", () =>
+    expect(describeHolders(info)).toBe("w1 since 1970-01-01T00:00:01Z (27s)"));
+
+  test("what others wrote moves no cursor, ends no line and turns no text", () => {
+    expect(printable("a\u001b[2Jb\nc\u009bd\u202ee Ä 日本 🙂")).toBe("a\\u001b[2Jb\\nc\\u009bd\\u202ee Ä 日本 🙂");
+    const foreign = { ...holder, label: "x\u001b[2J" };
+    expect(describeLock({ ...info, key: "k\r", holders: [foreign] }, plain)).not.toMatch(/[^\n\P{Cc}]/u);
+    expect(describeHolders({ ...info, holders: [foreign] })).not.toContain("\u001b");
+    expect(errorLine(new BucketlockError("by x\u001b[2J", { code: "X", kind: "lost" }))).not.toContain("\u001b");
   });
 });

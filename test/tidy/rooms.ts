@@ -128,6 +128,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "cli/exit-code",
       "cli/lease-plan",
       "cli/lock-names",
+      "cli/printable",
       "cli/settings",
       "cli/signals",
       "cli/slot",

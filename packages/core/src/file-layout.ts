@@ -71,7 +71,8 @@ export function openLayout(dir: unknown, options: LayoutOptions): Layout {
 
 function checkDirectory(path: string): void {
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) throw new InvalidError("dir", "must exist (or be created by create: true)", path);
+  if (stats === undefined)
+    throw new InvalidError("dir", "must exist (create: true makes it; in a URL ?create=1)", path);
   if (!stats.isDirectory()) throw new InvalidError("dir", "must be a directory", path);
 }
 

@@ -2,7 +2,7 @@
  * What every command of the command line works with: its settings with where they come from, the screen, and the locks they
  * lead to. Opens nothing before it is asked.
  */
-import { durationMs, InvalidError, type ProbeReport, type Store } from "@bucketlock/core";
+import { BucketlockError, type ProbeReport, type Store } from "@bucketlock/core";
 import { recordKey } from "../conditional/record.js";
 import type { OnEvent } from "../events.js";
 import { createLocks, type Locks } from "../locks.js";
@@ -11,7 +11,7 @@ import { readConfigFile } from "./config-file.js";
 import { type LeasePlan, leasePlan } from "./lease-plan.js";
 import { probedFor } from "./probed.js";
 import { Screen } from "./screen.js";
-import { type Resolved, resolveSettings } from "./settings.js";
+import { type Resolved, resolveSettings, retold } from "./settings.js";
 import { openStoreByUrl } from "./store-url.js";
 
 export type Flags = Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ export class Context {
     this.home = home;
     this.configPath = file?.path;
     // `--no-wait` is no duration.
-    const values = { ...flags, wait: flags.wait || undefined };
+    const values = { ...flags, wait: flags.wait === false ? undefined : flags.wait };
     this.settings = resolveSettings({ flags: values, env: process.env, file });
   }
 
@@ -47,11 +47,17 @@ export class Context {
 
   get plan(): LeasePlan {
     const { lease, grace } = this.settings;
-    return leasePlan(durationMs(lease.from, lease.value, { min: 300, max: 86_400_000 }), grace.value);
+    return leasePlan(lease.value, grace.value);
   }
 
-  openStore(url = this.settings.store.value): Promise<Store> {
-    return openStoreByUrl(url);
+  /** `url`: another than the settings'. */
+  async openStore(url?: string): Promise<Store> {
+    if (url !== undefined) return openStoreByUrl(url);
+    try {
+      return await openStoreByUrl(this.settings.store.value);
+    } catch (error) {
+      throw retold(error, this.settings);
+    }
   }
 
   /** Locks of which the command line holds some: they end with `close`, and the store with them. */
@@ -61,11 +67,17 @@ export class Context {
     const protocol = this.settings.protocol.value as Protocol;
     try {
       const probed = protocol === "conditional" ? await probedFor(store, signal) : undefined;
-      return createLocks(store, { ...this.#options(protocol, probed), leaseMs, marginMs, onEvent });
+      return this.#locks(store, { ...this.#options(protocol, probed), leaseMs, marginMs, onEvent });
     } catch (error) {
       await store.close();
       throw error;
     }
+  }
+
+  /** Throws what `openLocks` would for a setting that the library refuses. Asks the store nothing. */
+  checkSettings(store: Store): void {
+    const { leaseMs, marginMs } = this.plan;
+    this.#locks(store, { ...this.#options(this.settings.protocol.value as Protocol, undefined), leaseMs, marginMs });
   }
 
   /** For looking at one lock: by the protocol whose objects are there, unless one is named. `writes`: and for changing it. */
@@ -78,7 +90,15 @@ export class Context {
           ? "conditional"
           : "two-object";
     const probed = found === "conditional" && writes ? await probedFor(store, signal) : undefined;
-    return createLocks(store, { ...this.#options(found, probed), leaseMs: lease.value });
+    return this.#locks(store, { ...this.#options(found, probed), leaseMs: lease.value });
+  }
+
+  #locks(store: Store, options: LocksOptions): Locks {
+    try {
+      return createLocks(store, options);
+    } catch (error) {
+      throw retold(error, this.settings);
+    }
   }
 
   #options(protocol: Protocol, probed: ProbeReport | undefined): LocksOptions {
@@ -97,7 +117,11 @@ export class Context {
 /** What stands behind `--`. */
 export function commandOf(words: readonly string[]): readonly [string, ...string[]] {
   const [first, ...rest] = words;
-  if (first === undefined)
-    throw new InvalidError("command", "must follow after --, as in: run deploy -- ./deploy.sh", "none");
+  if (first === undefined) throw noCommand();
   return [first, ...rest];
+}
+
+export function noCommand(): BucketlockError {
+  const message = "the command to run is missing: it stands after --, as in: run deploy -- ./deploy.sh";
+  return new BucketlockError(message, { code: "USAGE", kind: "invalid" });
 }

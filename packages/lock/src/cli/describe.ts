@@ -3,7 +3,8 @@
  */
 import { formatInstant } from "@bucketlock/core/http";
 import type { LockInfo, TicketInfo } from "../inspect.js";
-import { showDuration } from "./duration.js";
+import { showDuration, showSeconds } from "./duration.js";
+import { printable } from "./printable.js";
 
 /** The first line tells the state, the others one ticket each. `paint`: colours, or none. */
 export function describeLock(
@@ -11,7 +12,7 @@ export function describeLock(
   paint: (colour: "red" | "green" | "yellow" | "dim" | "bold", text: string) => string,
 ): string {
   const { holders, waiters } = info;
-  const state = holders.length === 0 ? "free" : `held by ${holders.length}`;
+  const state = holders.length === 0 ? "free" : `held by ${holders.length}${limit(holders)}${deadAmong(holders)}`;
   const waiting = waiters.length === 0 ? "" : `, ${waiters.length} waiting`;
   const rows = [...holders, ...waiters].map((ticket) => [
     ticket.state,
@@ -30,7 +31,7 @@ export function describeLock(
       .map((cell, at) => cell.padEnd(widths[at]!))
       .join("  ")}  ${paint(colour, life)}`;
   });
-  return [`${paint("bold", info.key)}: ${state}${waiting}`, ...lines].join("\n");
+  return [`${paint("bold", printable(info.key))}: ${state}${waiting}`, ...lines].join("\n");
 }
 
 /** Who has it, in half a line, for who waits: `worker-3 since 2026-11-21T10:00:00Z (2m 05s)`. */
@@ -43,11 +44,27 @@ export function describeHolders({ holders, waiters, serverTimeMs }: LockInfo): s
   return `${who(first)}${when}${dead}${others}`;
 }
 
-function who({ label, ticketId }: TicketInfo): string {
-  return label ?? ticketId;
+/** To the second, `2026-11-21T10:00:00Z`. */
+export function showInstant(ms: number): string {
+  return formatInstant(Math.floor(ms / 1000) * 1000).replace(".000Z", "Z");
+}
+
+/** Of a semaphore: how many may. */
+function limit([first]: readonly TicketInfo[]): string {
+  return first?.permits === undefined ? "" : ` of ${first.permits}`;
+}
+
+function deadAmong(holders: readonly TicketInfo[]): string {
+  const dead = holders.filter(({ life }) => life === "dead").length;
+  return dead === 0 ? "" : ` (${dead === holders.length ? "" : `${dead} `}dead)`;
+}
+
+/** By its label; a foreign ticket has only its id. */
+export function who({ label, ticketId }: Pick<TicketInfo, "label" | "ticketId">): string {
+  return printable(label ?? ticketId);
 }
 
 function since(ms: number, nowMs: number | undefined): string {
-  const at = formatInstant(Math.floor(ms / 1000) * 1000).replace(".000Z", "Z");
-  return nowMs === undefined ? at : `${at} (${showDuration(Math.max(0, nowMs - ms))})`;
+  const at = showInstant(ms);
+  return nowMs === undefined ? at : `${at} (${showSeconds(Math.max(0, nowMs - ms))})`;
 }

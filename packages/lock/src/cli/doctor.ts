@@ -11,6 +11,13 @@ import { Interruption } from "./interruption.js";
 import { unknownVariables } from "./settings.js";
 
 const ROUNDS = 3;
+const END: readonly string[] = [
+  "STORE_UNREACHABLE",
+  "STORE_TIMEOUT",
+  "STORE_UNTRUSTED",
+  "STORE_NO_CREDENTIALS",
+  "STORE_NO_BUCKET",
+];
 // `Date` has steps of a second, and some servers refresh it late.
 const DATE_STEP_MS = 2_000;
 
@@ -19,14 +26,23 @@ export async function doctor(context: Context): Promise<number> {
   const interruption = new Interruption(undefined);
   let store: Store | undefined;
   let storeError: Trial["error"];
+  let settingError: Trial["error"];
   try {
     store = await context.openStore();
   } catch (error) {
     storeError = toldBy(error);
   }
+  try {
+    if (store !== undefined) context.checkSettings(store);
+  } catch (error) {
+    settingError = toldBy(error);
+  }
   const clock = new ClockSeen();
   const stop = screen.spin(() => `asking ${store?.name ?? ""}`);
-  const trials = store === undefined ? [] : await tryStore(store, clock, interruption.signal).finally(stop);
+  const trials =
+    store === undefined
+      ? []
+      : await tryStore(store, clock, settings.requestTimeout.value, interruption.signal).finally(stop);
   await store?.close();
   interruption.end();
   const seen: Seen = {
@@ -37,19 +53,30 @@ export async function doctor(context: Context): Promise<number> {
     unknownVariables: unknownVariables(process.env),
     store: store === undefined ? undefined : { name: store.name, endpoint: store.endpoint },
     storeError,
+    settingError,
     trials,
-    clock: clock.seen,
+    // A store of this host has no other.
+    clock: store?.endpoint === undefined ? undefined : clock.seen,
   };
   const found = findings(seen);
   if (screen.isJson) screen.json({ ...seen, settings: hideUrl(seen.settings), findings: found });
   else screen.print(describeSeen(seen, found, (colour, text) => screen.paint(colour, text)));
-  return found.some(({ level }) => level === "problem") ? (store === undefined ? EXIT.usage : EXIT.store) : EXIT.done;
+  if (found.every(({ level }) => level === "warning")) return EXIT.done;
+  return trials.some(({ error }) => error !== undefined) || storeError?.kind === "denied" ? EXIT.store : EXIT.usage;
 }
 
-async function tryStore(store: Store, clock: ClockSeen, signal: AbortSignal): Promise<Trial[]> {
+async function tryStore(
+  store: Store,
+  clock: ClockSeen,
+  timeoutMs: number | undefined,
+  signal: AbortSignal,
+): Promise<Trial[]> {
+  const options = { signal, timeoutMs };
   const key = `bucketlock-doctor-${systemRandom.hex(10)}`;
   const trials: Trial[] = [];
   const attempt = async (what: string, work: () => Promise<{ serverTimeMs?: number | undefined }>) => {
+    // Nobody there, or nobody to be: the others would fail alike, and each as slowly.
+    if (trials.some(({ error }) => error !== undefined && END.includes(error.code))) return;
     const times: number[] = [];
     try {
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -66,17 +93,17 @@ async function tryStore(store: Store, clock: ClockSeen, signal: AbortSignal): Pr
     }
   };
   await attempt("write", async () => {
-    const answer = await store.put(key, "doctor", { signal });
+    const answer = await store.put(key, "doctor", options);
     if (answer.outcome === "unknown") throw answer.cause;
     return answer;
   });
-  await attempt("read", () => store.get(key, { signal }));
-  await attempt("head", () => store.head(key, { signal }));
+  await attempt("read", () => store.get(key, options));
+  await attempt("head", () => store.head(key, options));
   await attempt("list", async () => {
-    for await (const page of store.list(key, { signal })) return page;
+    for await (const page of store.list(key, options)) return page;
     return {};
   });
-  await attempt("delete", () => store.delete({ key }, { signal }));
+  await attempt("delete", () => store.delete({ key }, options));
   return trials;
 }
 

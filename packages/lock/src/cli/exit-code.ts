@@ -26,7 +26,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: string, meaning: string])[
   ["194", "the lease was lost, and the command ended for it"],
   ["195", "the store: not reached, refused, not fit for locks"],
   ["196", "usage: an argument or a setting"],
-  ["197", "nothing was done: not confirmed, too young to break, nobody to ask"],
+  ["197", "nothing was broken: not confirmed, or too young"],
   ["199", "a bug of bucketlock"],
 ];
 

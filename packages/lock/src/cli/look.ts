@@ -6,11 +6,12 @@ import { isatty } from "node:tty";
 import { BucketlockError, type Store, systemClock } from "@bucketlock/core";
 import { BREAK_AGE_MS, type LockInfo, type TicketInfo } from "../inspect.js";
 import type { Context } from "./context.js";
-import { describeLock } from "./describe.js";
-import { parseDuration, showDuration } from "./duration.js";
+import { describeLock, who } from "./describe.js";
+import { parseDuration, showDuration, spellDuration } from "./duration.js";
 import { EXIT } from "./exit-code.js";
 import { InterruptedError, Interruption } from "./interruption.js";
 import { locksIn } from "./lock-names.js";
+import { printable } from "./printable.js";
 
 const WATCH_MS = 1_000;
 
@@ -24,7 +25,7 @@ export async function ls(context: Context, prefix: string): Promise<number> {
     else
       for (const { key, tickets, protocol } of locks) {
         const what = protocol === "conditional" ? "a record" : `${tickets} ticket${tickets === 1 ? "" : "s"}`;
-        screen.print(`${key}  ${screen.paint("dim", what)}`);
+        screen.print(`${printable(key)}  ${screen.paint("dim", what)}`);
       }
     return EXIT.done;
   });
@@ -70,7 +71,7 @@ export async function breakLock(context: Context, key: string): Promise<number> 
       const text =
         young.length === 0
           ? `nothing to break: ${key}`
-          : `nothing broken: the last sign of life of ${names(young)} is younger than ${showDuration(olderThanMs)}; --older-than 0s breaks all the same`;
+          : `nothing broken: ${names(young)} gave a sign of life within ${spellDuration(olderThanMs)}; --older-than 0s breaks all the same`;
       if (screen.isJson) screen.json({ key, broken: [], kept: young.map(({ ticketId }) => ticketId) });
       else screen.print(text);
       return young.length === 0 ? EXIT.done : EXIT.refused;
@@ -82,8 +83,11 @@ export async function breakLock(context: Context, key: string): Promise<number> 
       .breakLock({ olderThanMs, ticketIds: old.map(({ ticketId }) => ticketId), signal });
     const kept = all.map(({ ticketId }) => ticketId).filter((id) => !broken.includes(id));
     if (screen.isJson) screen.json({ key, broken, kept });
-    else
-      screen.print(`broken: ${broken.join(", ") || "nothing"}${kept.length === 0 ? "" : `; kept: ${kept.join(", ")}`}`);
+    else {
+      const named = (ids: readonly string[]) =>
+        ids.map((id) => who(all.find(({ ticketId }) => ticketId === id)!)).join(", ");
+      screen.print(`broken: ${named(broken) || "nothing"}${kept.length === 0 ? "" : `; kept: ${named(kept)}`}`);
+    }
     return EXIT.done;
   });
 }
@@ -94,11 +98,17 @@ export async function revoke(context: Context, key: string): Promise<number> {
   return withStore(context, async (store, signal) => {
     const locks = await context.lookAt(key, store, signal, true);
     const wanted = flags.ticket as string[] | undefined;
+    // For their names.
+    const before = screen.isJson ? undefined : await locks.lock(key).inspect({ signal });
     const asked = await locks
       .lock(key)
       .requestRelease(reason, { signal, ...(wanted === undefined ? {} : { ticketIds: wanted }) });
     if (screen.isJson) screen.json({ key, asked });
-    else screen.print(asked.length === 0 ? `nobody to ask: ${key}` : `asked: ${asked.join(", ")}`);
+    else if (asked.length === 0) screen.print(`nobody to ask: ${key}`);
+    else
+      screen.print(
+        `asked: ${asked.map((id) => who(before?.holders.find(({ ticketId }) => ticketId === id) ?? { ticketId: id, label: undefined })).join(", ")}`,
+      );
     return EXIT.done;
   });
 }
@@ -110,11 +120,11 @@ async function confirm(key: string, tickets: readonly TicketInfo[], signal: Abor
       kind: "invalid",
       details: { key },
     });
-  if (!isatty(0)) throw refuse("there is nobody to ask (--yes answers)");
-  const alive = tickets.some(({ life }) => life === "alive")
-    ? " It may be ALIVE, and will go on until its next renewal."
-    : "";
-  const question = `Break ${key}, held or waited for by ${names(tickets)}?${alive} [y/N] `;
+  if (!isatty(0)) throw refuse("there is no terminal to ask at");
+  const alive = tickets.filter(({ life }) => life === "alive");
+  const warning =
+    alive.length === 0 ? "" : ` ALIVE: ${alive.map(who).join(", ")}; what it does goes on until its next renewal.`;
+  const question = `Break ${key}, held or waited for by ${names(tickets)}?${warning} [y/N] `;
   const answer = await ask(question, signal);
   if (answer === undefined || !/^y(es)?$/i.test(answer.trim())) throw refuse("as you said");
 }
@@ -124,7 +134,10 @@ async function ask(question: string, signal: AbortSignal): Promise<string | unde
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return await new Promise((resolve, reject) => {
-      asking.once("SIGINT", () => reject(new InterruptedError("SIGINT")));
+      asking.once("SIGINT", () => {
+        process.stderr.write("\n");
+        reject(new InterruptedError("SIGINT"));
+      });
       asking.once("close", () => resolve(undefined));
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
       asking.question(question).then(resolve, reject);
@@ -136,9 +149,7 @@ async function ask(question: string, signal: AbortSignal): Promise<string | unde
 
 function names(tickets: readonly TicketInfo[]): string {
   return tickets
-    .map(
-      ({ label, ticketId, ageMs }) => `${label ?? ticketId}${ageMs === undefined ? "" : ` (${showDuration(ageMs)})`}`,
-    )
+    .map((ticket) => `${who(ticket)}${ticket.ageMs === undefined ? "" : ` (seen ${showDuration(ticket.ageMs)} ago)`}`)
     .join(", ");
 }
 

@@ -7,9 +7,11 @@ import { formatInstant } from "@bucketlock/core/http";
 import type { RunInfo } from "../once.js";
 import { onceLock } from "../once-rule.js";
 import { type Context, commandOf } from "./context.js";
+import { showInstant } from "./describe.js";
 import { showDuration } from "./duration.js";
 import { EXIT, exitCodeOf } from "./exit-code.js";
 import { withStore } from "./look.js";
+import { printable } from "./printable.js";
 import { finished, skipExitCode, told, waitOf } from "./run.js";
 import { slotOf } from "./slot.js";
 import type { Outcome } from "./supervise.js";
@@ -53,7 +55,7 @@ export async function onceCommand(context: Context, job: string, words: readonly
     );
     if (result.ran) return finished(context, job, outcome!, undefined);
     const exit = result.reason === "busy" ? EXIT.notAcquired : skipCode;
-    const by = result.by === undefined ? "" : ` by ${result.by}`;
+    const by = result.by === undefined ? "" : ` by ${printable(result.by)}`;
     const slot = formatInstant(slotMs);
     screen.note(
       "skipped",
@@ -81,7 +83,13 @@ const REASONS = {
 
 export async function historyCommand(context: Context, job: string): Promise<number> {
   const { flags, screen } = context;
-  const limit = flags.limit === undefined ? 30 : integer("--limit", Number(flags.limit), { min: 1, max: 1000 });
+  const limit =
+    flags.limit === undefined
+      ? 30
+      : integer("--limit", /^\d{1,9}$/.test(flags.limit as string) ? Number(flags.limit) : flags.limit, {
+          min: 1,
+          max: 1000,
+        });
   return withStore(context, async (store, signal) => {
     const locks = await context.lookAt(onceLock(job), store, signal, true);
     const runs = await locks.history(job, { limit, signal });
@@ -96,6 +104,6 @@ function describeRun(run: RunInfo, paint: (colour: "red" | "green" | "yellow", t
   const colour = run.outcome === "ok" ? "green" : run.outcome === "running" ? "yellow" : "red";
   const took = run.endedMs === undefined ? "" : ` in ${showDuration(run.endedMs - run.startedMs)}`;
   const again = run.attempt > 1 ? `, attempt ${run.attempt}` : "";
-  const error = run.error === undefined ? "" : `: ${run.error.split("\n")[0]}`;
-  return `${formatInstant(run.slotMs)}  ${paint(colour, run.outcome.padEnd(7))}  ${run.label}${took}${again}${error}`;
+  const error = run.error === undefined ? "" : `: ${printable(run.error.split("\n")[0]!)}`;
+  return `${showInstant(run.slotMs)}  ${paint(colour, run.outcome.padEnd(7))}  ${printable(run.label)} at ${showInstant(run.startedMs)}${took}${again}${error}`;
 }

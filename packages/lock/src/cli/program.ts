@@ -7,7 +7,7 @@ import { BucketlockError, InvalidError } from "@bucketlock/core";
 import { Command, CommanderError, Option } from "commander";
 import { errorFacts, errorLine } from "./advice.js";
 import { BASH_COMPLETION } from "./bash-completion.js";
-import { Context, type Flags, type Home } from "./context.js";
+import { Context, type Flags, type Home, noCommand } from "./context.js";
 import { doctor } from "./doctor.js";
 import { elect } from "./elect.js";
 import { EXIT, EXIT_MEANINGS, exitCodeOfError } from "./exit-code.js";
@@ -65,15 +65,17 @@ export function makeProgram(
     .description("Locks over object storage, for the command line: S3, MinIO, Ceph, R2, B2, or a directory.")
     .version(version, "-V, --version", "the version")
     .helpOption("-h, --help", "this text")
-    .helpCommand(false)
+    .helpCommand("help [command]", "this text, or that of a command")
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => new Screen(false).print(text.replace(/\n$/, "")),
+      // The help of who typed no command.
+      writeErr: (text) => new Screen(false).complain(text),
       // Told once, by us.
-      writeErr: () => {},
+      outputError: () => {},
     })
-    .addHelpText("after", `\n${exitTable()}\n`);
+    .addHelpText("after", `\n${SETTINGS_HELP}\n\n${exitTable()}\n`);
 
   const command = (name: string, description: string, work: Work, examples: readonly string[]) => {
     const made = program
@@ -83,7 +85,7 @@ export function makeProgram(
       .addOption(new Option("--store <url>", "the store: s3://bucket/prefix, b2://bucket/prefix, file:/dir"))
       .addOption(new Option("--config <file>", "settings from this file; else the nearest bucketlock.yaml"))
       .addOption(new Option("--json", "for programs: JSON instead of text"))
-      .addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}`).join("\n")}\n`)
+      .addHelpText("after", `\n${examplesOf(examples)}\n`)
       .action(async function (this: Command) {
         const words = afterDashes(argv);
         const args = this.args.slice(0, this.args.length - words.length);
@@ -93,6 +95,8 @@ export function makeProgram(
       });
     return made;
   };
+  // What stands after -- is no argument of ours.
+  const usageOfRuns = (made: Command, name: string) => made.usage(`[options] <${name}> -- command...`);
   const leaseOptions = (made: Command) =>
     made
       .addOption(new Option("--lease <duration>", "how long the lock outlives a crash (30s)"))
@@ -104,7 +108,7 @@ export function makeProgram(
         ),
       )
       .addOption(
-        new Option("--on-lost <what>", "when the lease is lost: end the command, or let it run on").choices([
+        new Option("--on-lost <what>", "when the lease is lost: end the command, or let it run on (term)").choices([
           "term",
           "ignore",
         ]),
@@ -113,8 +117,7 @@ export function makeProgram(
       .addOption(
         new Option("--settle <duration>", "an extra pause and look before a claim: 1s beside s3func clients (0s)"),
       )
-      .addOption(new Option("--request-timeout <duration>", "limit for one request (10s)"))
-      .addOption(new Option("--no-token", "draw no fencing token: three requests less"));
+      .addOption(new Option("--request-timeout <duration>", "limit for one request (10s)"));
   const onRevokeOption = () =>
     new Option(
       "--on-revoke <what>",
@@ -127,7 +130,8 @@ export function makeProgram(
     made
       .addOption(new Option("--wait <duration>", `how long to stand in line (${wait})`))
       .addOption(new Option("--no-wait", "try once"))
-      .addOption(new Option("--skip-exit-code <n>", skip));
+      .addOption(new Option("--skip-exit-code <n>", skip))
+      .addOption(new Option("--no-token", "draw no fencing token: three requests less"));
 
   const runCommand = command(
     "run",
@@ -145,6 +149,7 @@ export function makeProgram(
     .addOption(new Option("--shared", "beside other shared holders; excludes exclusive ones"))
     .addOption(new Option("--semaphore <n>", "so many may hold it at once; the same number everywhere"))
     .addOption(onRevokeOption());
+  usageOfRuns(runCommand, "key");
   leaseOptions(waitOptions(runCommand, "1m", "exit code when the lock was not to be had (193)"));
   const onceMade = command(
     "once",
@@ -167,6 +172,7 @@ export function makeProgram(
         "skip",
       ]),
     );
+  usageOfRuns(onceMade, "job");
   leaseOptions(waitOptions(onceMade, "1m", "exit code when another ran it or runs it (0)"));
   const electMade = command(
     "elect",
@@ -176,6 +182,7 @@ export function makeProgram(
   )
     .argument("<key>", "the election")
     .argument("[command...]", "after --: the command and its arguments");
+  usageOfRuns(electMade, "key");
   leaseOptions(waitOptions(electMade, "until elected", "exit code when it was not elected in time (193)"));
   command("ls", "List the locks of a store.", (context, [prefix]) => ls(context, prefix ?? ""), [
     "bucketlock ls",
@@ -192,7 +199,7 @@ export function makeProgram(
     .addOption(new Option("--watch", "again whenever something changes, until Ctrl-C"));
   command(
     "break",
-    "Remove holders and waiters that died without a lease to end. Asks first.",
+    "Remove holders and waiters that show no sign of life. Asks first.",
     (context, [key]) => breakLock(context, key!),
     ["bucketlock break deploy", "bucketlock break deploy --older-than 10m --yes"],
   )
@@ -234,6 +241,8 @@ export function makeProgram(
   program.commands
     .find((made) => made.name() === "completion")!
     .description("Print the completion script of a shell.")
+    .helpOption("-h, --help", "this text")
+    .addHelpText("after", `\n${examplesOf(COMPLETION_EXAMPLES)}\n`)
     .action((shell: string) => {
       if (shell === "bash") new Screen(false).print(BASH_COMPLETION.trimEnd());
       else completion.setup("bucketlock", "bucketlock", shell);
@@ -246,6 +255,19 @@ function exitTable(): string {
   return `Exit codes:\n${EXIT_MEANINGS.map(([code, meaning]) => `  ${code.padEnd(width)}  ${meaning}`).join("\n")}`;
 }
 
+const examplesOf = (lines: readonly string[]): string => `Examples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+
+const COMPLETION_EXAMPLES = [
+  "source <(bucketlock completion bash)   # in ~/.bashrc",
+  "source <(bucketlock completion zsh)    # in ~/.zshrc, after compinit",
+  "bucketlock completion fish > ~/.config/fish/completions/bucketlock.fish",
+];
+
+const SETTINGS_HELP = `Settings come from flags, else from the environment (BUCKETLOCK_STORE, BUCKETLOCK_LEASE, ...), else from
+the nearest bucketlock.yaml. \`bucketlock doctor\` shows them.
+
+${examplesOf(["export BUCKETLOCK_STORE=s3://my-bucket/locks", "bucketlock run deploy -- ./deploy.sh", "bucketlock inspect deploy"])}`;
+
 const beforeDashes = (argv: readonly string[]): readonly string[] => {
   const at = argv.indexOf("--");
   return at < 0 ? argv : argv.slice(0, at);
@@ -255,8 +277,13 @@ const afterDashes = (argv: readonly string[]): readonly string[] => argv.slice(b
 
 /** Without them `run key cmd -x` would take the command's options for ours. */
 function requireDashes(argv: readonly string[], args: readonly string[]): void {
-  if (!argv.includes("--"))
-    throw new InvalidError("command", "must follow after --, as in: run deploy -- ./deploy.sh", args[1] ?? "none");
+  if (!argv.includes("--")) {
+    if (args.length < 2) throw noCommand();
+    throw new InvalidError("command", "must follow after --, as in: run deploy -- ./deploy.sh", args[1]);
+  }
+  if (args.length === 0) {
+    const message = "the key is missing: it stands before --, as in: run deploy -- ./deploy.sh";
+    throw new BucketlockError(message, { code: "USAGE", kind: "invalid" });
+  }
   if (args.length > 1) throw new InvalidError("key", "must be one; the command follows after --", args.join(" "));
-  if (args.length === 0) throw new InvalidError("key", "must be given: run <key> -- command", "none");
 }

@@ -10,6 +10,9 @@ const STDOUT = 1;
 const STDERR = 2;
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const FRAME_MS = 100;
+// DECAWM, https://vt100.net/docs/vt510-rm/DECAWM.html
+const NO_WRAP = "\u001b[?7l";
+const WRAP = "\u001b[?7h";
 
 const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
 export type Colour = keyof typeof COLOURS;
@@ -29,6 +32,11 @@ export class Screen {
   /** For people, on standard output. */
   print(text: string): void {
     write(STDOUT, `${text}\n`);
+  }
+
+  /** For people, on standard error, as it is. */
+  complain(text: string): void {
+    write(STDERR, text);
   }
 
   /** One JSON document on standard output; with `line`, on one line. */
@@ -58,7 +66,8 @@ export class Screen {
     let frame = 0;
     let cancel = () => {};
     const turn = () => {
-      write(STDERR, `\r\u001b[K${FRAMES[frame++ % FRAMES.length]} ${text()}`);
+      // Cut at the edge, not wrapped: what stands in a second line could not be taken back.
+      write(STDERR, `\r\u001b[K${NO_WRAP}${FRAMES[frame++ % FRAMES.length]} ${text()}${WRAP}`);
       cancel = this.#clock.after(FRAME_MS, turn);
     };
     turn();

@@ -2,7 +2,7 @@
  * Settings of the command line: each from a flag, else the environment, else bucketlock.yaml, else its default. Pure: all
  * three are handed in. Says of each value where it comes from, so that `doctor` can tell; never holds a credential.
  */
-import { InvalidError, oneOf } from "@bucketlock/core";
+import { BucketlockError, InvalidError, oneOf } from "@bucketlock/core";
 import { parseDuration } from "./duration.js";
 
 export interface Sources {
@@ -44,6 +44,8 @@ const words = (option: string, value: unknown): string => {
   return value;
 };
 
+const duration = (option: string, value: unknown): number => parseDuration(option, value);
+
 /** All settings there are, by their name in bucketlock.yaml. The flag and the variable follow from it. */
 export const SETTINGS = {
   store: setting<string | undefined>("store", words, undefined),
@@ -52,14 +54,14 @@ export const SETTINGS = {
     (option, value) => oneOf(option, words(option, value), ["two-object", "conditional"]),
     "two-object",
   ),
-  lease: setting("lease", parseDuration, 30_000),
-  wait: setting("wait", parseDuration, 60_000),
-  grace: setting("grace", parseDuration, 5_000),
+  lease: setting("lease", (option, value) => parseDuration(option, value, { min: 300, max: 86_400_000 }), 30_000),
+  wait: setting("wait", duration, 60_000),
+  grace: setting("grace", duration, 5_000),
   onLost: setting("onLost", (option, value) => oneOf(option, words(option, value), ["term", "ignore"]), "term"),
   onRevoke: setting("onRevoke", (option, value) => oneOf(option, words(option, value), ["term", "ignore"]), "term"),
   label: setting("label", words, OPTIONAL),
-  settle: setting("settle", parseDuration, 0),
-  requestTimeout: setting<number | undefined>("requestTimeout", parseDuration, undefined),
+  settle: setting("settle", duration, 0),
+  requestTimeout: setting<number | undefined>("requestTimeout", duration, undefined),
 } satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -81,6 +83,34 @@ export function resolveSettings({ flags, env, file }: Sources): Resolved {
     return [name, { value: fallback, from: "default" }];
   });
   return Object.fromEntries(entries) as Resolved;
+}
+
+/** Options of the library, by the setting that each comes from. */
+const SETTING_OF: Readonly<Record<string, SettingName>> = {
+  url: "store",
+  dir: "store",
+  leaseMs: "lease",
+  label: "label",
+  settleMs: "settle",
+  requestTimeoutMs: "requestTimeout",
+  protocol: "protocol",
+};
+
+/** An error of the library about an option, told of what the person wrote: `--label`, `BUCKETLOCK_LABEL`, `label in <file>`. Others as they are. */
+export function retold(error: unknown, settings: Resolved): unknown {
+  if (!(error instanceof InvalidError)) return error;
+  const option = String(error.details.option);
+  const name = SETTING_OF[option];
+  if (name === undefined || !error.message.startsWith(`${option}: `)) return error;
+  const { from } = settings[name];
+  const { flag, env } = SETTINGS[name];
+  const written = from === "default" ? flag : from === flag || from === env ? from : `${name} in ${from}`;
+  return new BucketlockError(`${written}${error.message.slice(option.length)}`, {
+    code: error.code,
+    kind: error.kind,
+    cause: error,
+    details: { ...error.details, option: written },
+  });
 }
 
 function fileValues(file: Sources["file"]): Readonly<Record<string, unknown>> {

@@ -11,11 +11,14 @@ const B2 = "@bucketlock/b2";
 
 export async function openStoreByUrl(url: string | undefined): Promise<Store> {
   if (url === undefined) {
-    throw new InvalidError(
-      "--store",
-      "must be given: by --store, BUCKETLOCK_STORE or `store:` in bucketlock.yaml, such as s3://bucket/locks or file:/var/lib/locks?create=1",
-      "none",
+    throw new BucketlockError(
+      "no store is given: by --store, BUCKETLOCK_STORE or `store:` in bucketlock.yaml, such as s3://bucket/locks or file:/var/lib/locks?create=1",
+      { code: "USAGE", kind: "invalid" },
     );
+  }
+  if (!/^(s3|b2|file|memory):/i.test(url)) {
+    const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0];
+    throw new InvalidError("url", "must begin with s3:, b2:, file: or memory:", scheme ?? "a text without a scheme");
   }
   if (!/^b2:/i.test(url)) return openStore(url);
   const { openB2Store } = await loadB2();

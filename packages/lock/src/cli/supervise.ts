@@ -8,6 +8,7 @@ import { Command, type Ended } from "./command.js";
 import type { GuardLine } from "./guard-line.js";
 import type { Interruption } from "./interruption.js";
 import { graceAfterLossMs, type LeasePlan } from "./lease-plan.js";
+import { printable } from "./printable.js";
 import type { Screen } from "./screen.js";
 
 export interface Supervised {
@@ -75,7 +76,7 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     screen.note(
       "revoked",
       { key: lease.key, reason, by },
-      `${by} asks for ${lease.key} (${reason}): the command is told`,
+      `${printable(by)} asks for ${lease.key} (${printable(reason)}): the command is told`,
     );
     command.forward("SIGTERM");
   };

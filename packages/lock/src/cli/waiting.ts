@@ -5,7 +5,8 @@
 import { systemClock } from "@bucketlock/core";
 import type { LockInfo } from "../inspect.js";
 import { describeHolders } from "./describe.js";
-import { showDuration } from "./duration.js";
+import { showSeconds } from "./duration.js";
+import { printable } from "./printable.js";
 import type { Screen } from "./screen.js";
 
 // Often enough to be true, seldom enough to cost nothing.
@@ -18,6 +19,7 @@ export class Waiting {
   readonly #over = new AbortController();
   #begun = false;
   #seen: LockInfo | undefined;
+  #seenAtMs = 0;
   #stop: () => void = () => {};
   #looking: Promise<void> | undefined;
 
@@ -34,8 +36,10 @@ export class Waiting {
     const since = systemClock.monotonicMs();
     if (this.#screen.isJson || this.#screen.isWatched) this.#looking = this.#keepLooking();
     this.#stop = this.#screen.spin(() => {
-      const by = this.#seen === undefined ? "" : `: held by ${describeHolders(this.#seen)}`;
-      return `waiting ${showDuration(systemClock.monotonicMs() - since)} for ${this.#key}${by}`;
+      const nowMs = systemClock.monotonicMs();
+      const by =
+        this.#seen === undefined ? "" : `: held by ${describeHolders(later(this.#seen, nowMs - this.#seenAtMs))}`;
+      return `waiting ${showSeconds(nowMs - since)} for ${printable(this.#key)}${by}`;
     });
   }
 
@@ -52,7 +56,11 @@ export class Waiting {
 
   async #keepLooking(): Promise<void> {
     for (let first = true; !this.#over.signal.aborted; first = false) {
-      this.#seen = (await this.#look(this.#over.signal).catch(() => undefined)) ?? this.#seen;
+      const seen = await this.#look(this.#over.signal).catch(() => undefined);
+      if (seen !== undefined) {
+        this.#seen = seen;
+        this.#seenAtMs = systemClock.monotonicMs();
+      }
       if (first && this.#seen !== undefined)
         this.#screen.note("waiting", { key: this.#key, holders: this.#seen.holders });
       // Nobody watches JSON turn.
@@ -60,4 +68,9 @@ export class Waiting {
       await systemClock.sleep(LOOK_MS, { signal: this.#over.signal, unref: true }).catch(() => {});
     }
   }
+}
+
+/** What was seen, as it stands some time after: the server's clock has gone on. */
+function later(info: LockInfo, ms: number): LockInfo {
+  return info.serverTimeMs === undefined ? info : { ...info, serverTimeMs: info.serverTimeMs + ms };
 }

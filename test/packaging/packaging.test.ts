@@ -4,13 +4,45 @@
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { build as bundle } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryDirectory, unwatch, watch } from "../servers/guard.js";
 import { build, install, names, node, type PackageName, pack, root, script } from "./packages.js";
+
+/** Prints, when a program ends, which files below node_modules it has loaded. */
+const SPY = `
+  import { register } from "node:module";
+  import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
+  const { port1, port2 } = new MessageChannel();
+  register("./spy-hooks.js", import.meta.url, { data: port2, transferList: [port2] });
+  process.on("exit", () => {
+    const files = [];
+    for (let told; (told = receiveMessageOnPort(port1)); ) files.push(told.message);
+    process.getBuiltinModule("fs").writeSync(1, JSON.stringify(files));
+  });
+`;
+const SPY_HOOKS = `
+  let port;
+  export const initialize = (given) => { port = given; };
+  export const load = (url, context, next) => {
+    const file = url.split("/node_modules/").at(-1);
+    if (file !== url) port.postMessage(file);
+    return next(url, context);
+  };
+`;
+
+/** The files whose code is in a package's `dist`, by its maps. */
+function sourcesOf(dist: string): string[] {
+  const maps = readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".js.map"));
+  return maps.flatMap((file) => JSON.parse(readFileSync(join(dist, file), "utf8")).sources as string[]);
+}
+
+const packageOf = (file: string): string | undefined =>
+  /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules\/)/.exec(file)?.[1];
 
 const directory = temporaryDirectory("packaging");
 const user = join(directory.path, "user");
@@ -42,7 +74,8 @@ describe.each(names)("@bucketlock/%s", (name) => {
         "dist/index.d.ts",
       ]),
     );
-    const expected = /^(?:LICENSE|README\.md|package\.json|src\/[\w/-]+\.[tj]s|dist\/[\w/-]+\.(?:js|d\.ts)(?:\.map)?)$/;
+    const expected =
+      /^(?:LICENSE|NOTICE|README\.md|package\.json|src\/[\w/-]+\.[tj]s|dist\/[\w/-]+\.(?:js|d\.ts)(?:\.map)?)$/;
     expect(files.filter((file) => !expected.test(file) || /\.test\./.test(file))).toEqual([]);
     // Every source has its declarations and every declaration its source: nothing stale, nothing forgotten.
     const stems = (folder: string, end: string) =>
@@ -65,7 +98,21 @@ describe.each(names)("@bucketlock/%s", (name) => {
     for (const [dependency, range] of Object.entries(dependencies)) {
       expect(range).toMatch(dependency.startsWith("@bucketlock/") ? version : /^\d/);
     }
-    expect(devDependencies).toBeUndefined();
+    // What they are joined from; nobody who installs ours gets those.
+    expect(Object.keys(devDependencies ?? {})).toEqual(name === "lock" ? ["croner", "ulid"] : []);
+  });
+
+  it("carries the license of every package whose code it contains", () => {
+    const directory = join(root, "packages", name);
+    const others = [...new Set(sourcesOf(join(directory, "dist")).flatMap((file) => packageOf(file) ?? []))].sort();
+    expect(others).toEqual(name === "lock" ? ["croner", "ulid"] : []);
+    for (const other of others) {
+      const home = join(directory, "node_modules", other);
+      const { version } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+      const notice = readFileSync(join(directory, "NOTICE"), "utf8");
+      expect(notice).toContain(`--- ${other} ${version} ---`);
+      expect(notice).toContain(readFileSync(join(home, "LICENSE"), "utf8").trim());
+    }
   });
 
   it("pleases publint", async () => {
@@ -107,6 +154,65 @@ describe("installed into an empty folder", () => {
     const said = await node(["user.js"], user, { NODE_OPTIONS: "" });
     expect(JSON.parse(said)).toEqual({ whileHeld: true, afterwards: true, keys: [], refused: "invalid", b2: "object" });
   });
+
+  it("importing the locks loads four files of ours, nobody else's, and no part of Node that costs", async () => {
+    writeFileSync(join(user, "spy.js"), SPY);
+    writeFileSync(join(user, "spy-hooks.js"), SPY_HOOKS);
+    const run = async (source: string, ...args: string[]) => {
+      writeFileSync(join(user, "loads.js"), source);
+      return JSON.parse(await node([...args, "loads.js"], user, { NODE_OPTIONS: "" }));
+    };
+    const files = (source: string): Promise<string[]> => run(source, "--import", "./spy.js");
+    const parts = async (source: string): Promise<string[]> =>
+      (
+        await run(`${source}\n process.getBuiltinModule("fs").writeSync(1, JSON.stringify(process.moduleLoadList))`)
+      ).map((name: string) => name.replace(/^NativeModule /, ""));
+
+    const importing = `import { createLocks, openS3Session } from "@bucketlock/lock";`;
+    expect((await files(importing)).map((file) => file.replace(/-[A-Z0-9]{8}\.js$/, ".js")).sort()).toEqual([
+      "@bucketlock/core/dist/chunk.js",
+      "@bucketlock/core/dist/index.js",
+      "@bucketlock/lock/dist/chunk.js",
+      "@bucketlock/lock/dist/index.js",
+    ]);
+    const empty = await parts("");
+    const costly = /^(?:crypto|stream|https?|http2|net|tls|zlib|child_process|worker_threads|readline|fs\/promises)$/;
+    expect((await parts(importing)).filter((name) => costly.test(name) && !empty.includes(name))).toEqual([]);
+    // What is needed later is loaded later; and the spies do see it.
+    const using = `${importing}
+      const credentials = { accessKeyId: "a", secretAccessKey: "s" };
+      const session = openS3Session({ endpoint: "http://127.0.0.1:9", region: "r", bucket: "bucket", credentials });
+      await session.getObject("k", { timeoutMs: 1_000 }).catch(() => {});
+      await session.close();`;
+    expect((await files(using)).filter((file) => file.startsWith("undici/"))).not.toEqual([]);
+    expect(await parts(using)).toEqual(expect.arrayContaining(["crypto", "stream"]));
+  });
+
+  it.each(["esm", "cjs"] as const)(
+    "bundled into one file (%s), nothing is missing beside that file",
+    async (format) => {
+      const alone = join(directory.path, "alone");
+      const outfile = join(alone, `bundled.${format === "esm" ? "mjs" : "cjs"}`);
+      const source = join(user, "bundled.js");
+      writeFileSync(
+        source,
+        `import { createLocks, openStore } from "@bucketlock/lock";
+       async function main() {
+         const locks = createLocks(openStore("file:${join(directory.path, format)}?create=1"));
+         const job = locks.cron("nightly", "0 3 * * *", () => {});
+         await locks.lock("k").run(async () => console.log("held"));
+         await job.stop();
+         // The child that would release it is in no bundle: that is missed in silence.
+         await locks.lock("k").acquire();
+         process.exit(3);
+       }
+       main();`,
+      );
+      await bundle({ entryPoints: [source], outfile, bundle: true, platform: "node", format, logLevel: "silent" });
+      const ran = spawnSync(process.execPath, [outfile], { cwd: alone, encoding: "utf8", env: {} });
+      expect([ran.status, ran.stdout, ran.stderr]).toEqual([3, "held\n", ""]);
+    },
+  );
 
   it("a program that exits while it holds finds its child in the installed package, and leaves nothing behind", async () => {
     const store = join(directory.path, "held");

@@ -13,3 +13,8 @@ export function nodeCrypto(): Crypto {
 export function nodeZlib(): typeof import("node:zlib") {
   return process.getBuiltinModule("node:zlib");
 }
+
+/** Whoever imports `node:fs` by name has Node evaluate all of it, its streams included; its promises are `promises` of this. */
+export function nodeFs(): typeof import("node:fs") {
+  return process.getBuiltinModule("node:fs");
+}

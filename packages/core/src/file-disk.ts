@@ -2,7 +2,7 @@
  * The few file operations that the file store is made of, and what their errors mean. Decides nothing about generations.
  * The operations are handed in, so that a test can stop a writer between two of them.
  */
-import { link, open, readdir, readFile, rename, unlink } from "node:fs/promises";
+import { nodeFs } from "./builtin.js";
 import { type ErrorFacts, StoreError } from "./errors.js";
 
 export interface Disk {
@@ -20,10 +20,10 @@ export interface Disk {
 }
 
 export const realDisk: Disk = {
-  names: (dir) => readdir(dir),
-  read: (path) => readFile(path),
+  names: (dir) => nodeFs().promises.readdir(dir),
+  read: (path) => nodeFs().promises.readFile(path),
   async write(path, data, durable) {
-    const file = await open(path, "wx");
+    const file = await nodeFs().promises.open(path, "wx");
     try {
       await file.writeFile(data);
       if (durable) await file.datasync();
@@ -31,11 +31,11 @@ export const realDisk: Disk = {
       await file.close();
     }
   },
-  link,
-  rename,
-  remove: unlink,
+  link: (from, to) => nodeFs().promises.link(from, to),
+  rename: (from, to) => nodeFs().promises.rename(from, to),
+  remove: (path) => nodeFs().promises.unlink(path),
   async sync(dir) {
-    const handle = await open(dir, "r");
+    const handle = await nodeFs().promises.open(dir, "r");
     try {
       await handle.sync();
     } finally {

@@ -7,20 +7,8 @@
  *     bodies/<n>-<id>     bodies too large for a generation file, written for the attempt to make generation n
  *     tmp/<n>-<id>        generation files being written, for the attempt to make generation n
  */
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
 import { isAbsolute, join } from "node:path";
+import { nodeFs } from "./builtin.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { diskError, errno } from "./file-disk.js";
 import { text } from "./options.js";
@@ -57,7 +45,7 @@ export function openLayout(dir: unknown, options: LayoutOptions): Layout {
     tmp: join(path, "tmp"),
   };
   try {
-    if (options.create) mkdirSync(path, { recursive: true });
+    if (options.create) nodeFs().mkdirSync(path, { recursive: true });
     checkDirectory(path);
     if (!checkMarker(path)) {
       checkEmpty(path);
@@ -70,7 +58,7 @@ export function openLayout(dir: unknown, options: LayoutOptions): Layout {
 }
 
 function checkDirectory(path: string): void {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = nodeFs().statSync(path, { throwIfNoEntry: false });
   if (stats === undefined)
     throw new InvalidError("dir", "must exist (create: true makes it; in a URL ?create=1)", path);
   if (!stats.isDirectory()) throw new InvalidError("dir", "must be a directory", path);
@@ -80,7 +68,7 @@ function checkDirectory(path: string): void {
 function checkMarker(path: string): boolean {
   let marker: { format?: unknown; version?: unknown } | null;
   try {
-    marker = JSON.parse(readFileSync(join(path, MARKER), "utf8"));
+    marker = JSON.parse(nodeFs().readFileSync(join(path, MARKER), "utf8"));
   } catch (error) {
     if (errno(error) === "ENOENT") return false;
     if (errno(error) !== undefined) throw error;
@@ -104,31 +92,33 @@ function checkMarker(path: string): boolean {
 /** Two processes may open a new store at once: what the other has made so far is no reason to refuse. */
 function checkEmpty(path: string): void {
   const own: readonly string[] = [MARKER, ...FOLDERS];
-  const foreign = readdirSync(path).find((name) => !own.includes(name));
+  const foreign = nodeFs()
+    .readdirSync(path)
+    .find((name) => !own.includes(name));
   if (foreign === undefined) return;
   throw new InvalidError("dir", "must be empty or the directory of a file store", path, { details: { foreign } });
 }
 
 function build({ dir, tmp }: Layout, { durable, random }: LayoutOptions): void {
-  for (const folder of FOLDERS) mkdirSync(join(dir, folder), { recursive: true });
+  for (const folder of FOLDERS) nodeFs().mkdirSync(join(dir, folder), { recursive: true });
   // The marker comes last and whole: who sees it sees a finished store.
   const draft = join(tmp, `${generationName(0)}-${random.hex(8)}`);
-  writeFileSync(draft, `${JSON.stringify({ format: "bucketlock file store", version: FORMAT })}\n`, {
+  nodeFs().writeFileSync(draft, `${JSON.stringify({ format: "bucketlock file store", version: FORMAT })}\n`, {
     flag: "wx",
     flush: durable,
   });
   try {
-    linkSync(draft, join(dir, MARKER));
-    unlinkSync(draft);
+    nodeFs().linkSync(draft, join(dir, MARKER));
+    nodeFs().unlinkSync(draft);
   } catch (error) {
     // Another process was first (EEXIST), or first and so far ahead that it has swept the draft (ENOENT).
     if (errno(error) !== "EEXIST" && errno(error) !== "ENOENT") throw error;
-    rmSync(draft, { force: true });
+    nodeFs().rmSync(draft, { force: true });
   }
   if (durable) {
-    const handle = openSync(dir, "r");
-    fsyncSync(handle);
-    closeSync(handle);
+    const handle = nodeFs().openSync(dir, "r");
+    nodeFs().fsyncSync(handle);
+    nodeFs().closeSync(handle);
   }
 }
 

@@ -2,8 +2,7 @@
  * How a session reaches its server: whose certificates it trusts and through which proxy it goes. Checks the options and
  * reads the file of certificates once, when the session is opened; never shows a proxy's password, never connects.
  */
-import { readFileSync } from "node:fs";
-import { nodeCrypto } from "./builtin.js";
+import { nodeCrypto, nodeFs } from "./builtin.js";
 import { InvalidError } from "./errors.js";
 import { text } from "./options.js";
 import type { ProxySettings, TlsSettings } from "./request.js";
@@ -42,7 +41,7 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
 function pem(path: string): string {
   let found: string;
   try {
-    found = readFileSync(text("caFile", path), "utf8");
+    found = nodeFs().readFileSync(text("caFile", path), "utf8");
     // Of several certificates it reads the first; without one it throws.
     new (nodeCrypto().X509Certificate)(found);
   } catch (cause) {

@@ -2,9 +2,9 @@
  * Where the shared files of the AWS tools are, and what they hold. Reads two small files, at once, when a session is
  * opened; a file that is not there or may not be read is one that says nothing. Never writes.
  */
-import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { nodeFs } from "./builtin.js";
 import type { Environment } from "./s3-settings.js";
 import { SharedConfig, type SharedFile } from "./shared-config.js";
 
@@ -20,7 +20,7 @@ export function readSharedConfig(env: Environment): SharedConfig {
 
 function sharedFile(path: string): SharedFile {
   try {
-    return { path, text: readFileSync(path, "utf8") };
+    return { path, text: nodeFs().readFileSync(path, "utf8") };
   } catch {
     return { path, text: undefined };
   }

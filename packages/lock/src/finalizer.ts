@@ -78,6 +78,8 @@ function deleteByChild(): void {
     }
   }
   if (plans.length === 0) return;
+  // A bundler that makes CommonJS leaves it undefined: without the child's file, the leases end by themselves.
+  if (import.meta.url === undefined) return;
   const child = fileURLToPath(new URL("./finalizer-child.js", import.meta.url));
   // From source, the file store has to be loaded as this process loads its own files; everywhere else plain Node will do.
   const loader = import.meta.url.endsWith(".ts") && plans.some((plan) => plan.kind === "file") ? process.execArgv : [];

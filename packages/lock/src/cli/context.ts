@@ -5,7 +5,8 @@
 import { BucketlockError, type ProbeReport, type Store } from "@bucketlock/core";
 import { recordKey } from "../conditional/record.js";
 import type { OnEvent } from "../events.js";
-import { createLocks, type Locks } from "../locks.js";
+// By the door of the package: then the program and the library share one file of `dist`.
+import { createLocks, type Locks } from "../index.js";
 import type { LocksOptions, Protocol } from "../settings.js";
 import { readConfigFile } from "./config-file.js";
 import { type LeasePlan, leasePlan } from "./lease-plan.js";

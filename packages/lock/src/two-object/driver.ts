@@ -2,8 +2,8 @@
  * Carries out what the machine of the two-object protocol asks for: requests, sleeps, deletes.
  * Decides nothing about who holds. Leaves nothing behind when it ends without the lock, as far as the store can be reached.
  */
-import { createRequire } from "node:module";
 import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type Store } from "@bucketlock/core";
+import { decodeTime, ulid } from "ulid";
 import type { EventFacts } from "../events.js";
 import type { HeldTicket } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
@@ -314,17 +314,9 @@ function leftOfOldLease(door: Extract<HeadAnswer, { found: true }>, settings: Se
   return settings.leaseMs - settings.marginMs - settings.clockSkewMs - Math.max(ageMs, 0);
 }
 
-// Loaded with the first ticket, at once: importing this package should cost next to nothing.
-let loaded: typeof import("ulid") | undefined;
-function ulids(): typeof import("ulid") {
-  loaded ??= createRequire(import.meta.url)("ulid") as typeof import("ulid");
-  return loaded;
-}
-
 /** A ULID of this moment, above the one given. https://github.com/ulid/spec */
 export function drawUlid(above: string | undefined, wallMs: number, random: Random): string {
   const prng = () => random.float();
-  const { decodeTime, ulid } = ulids();
   const drawn = ulid(Math.floor(wallMs), prng);
   if (above === undefined || drawn > above) return drawn;
   // A peer's clock is ahead: one millisecond later than its ULID sorts after it, whatever follows.

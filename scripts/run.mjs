@@ -47,8 +47,8 @@ export function bin(packageName, command, from = ".") {
   throw new Error(`${packageName} is not installed for ${from}: run node scripts/bootstrap.mjs`);
 }
 
-/** A TypeScript file of this workspace, from source: nothing needs building first. */
+/** A TypeScript file of this workspace, by its path in it, from source: nothing needs building first. */
 export function typescript(file, args, options) {
   const tsx = pathToFileURL(createRequire(join(root, "package.json")).resolve("tsx")).href;
-  return node(["--conditions=@bucketlock/source", "--import", tsx, file, ...args], options);
+  return node(["--conditions=@bucketlock/source", "--import", tsx, join(root, file), ...args], options);
 }

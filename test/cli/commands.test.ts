@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLocks, type Lease, openStore } from "@bucketlock/lock";
 import { describe, expect, test, vi } from "vitest";
-import { kill, useProgram } from "./program.js";
+import { kill, launch, useProgram } from "./program.js";
 
 const program = useProgram();
 /** A lease that nobody refers to is collected, and released. */
@@ -254,6 +254,14 @@ test("what is wrong is told in the words it was written in, on one line, with no
     expect(stderr.trimEnd()).not.toMatch(/\p{Cc}|SECRET/u);
   });
   await Promise.all(told);
+});
+
+test("in a clone it starts from source, whatever the working directory", async () => {
+  const script = join(import.meta.dirname, "../../scripts/bucketlock.mjs");
+  mkdirSync(program.directory(), { recursive: true });
+  const options = { env: program.env(), cwd: program.directory(), stdin: "ignore" } as const;
+  const { code, stdout } = await launch(process.execPath, [script, "doctor", "--store", "memory:"], options).ended;
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^node .*\nfile +no bucketlock.yaml/)]);
 });
 
 test("no command at all: the help, on standard error; `help` and --help: on standard output", async () => {

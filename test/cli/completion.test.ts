@@ -63,18 +63,47 @@ describe("bash", () => {
 
 describe("zsh", () => {
   const missing = isMissing("zsh");
-  test.skipIf(missing)(`takes the script${missing === false ? "" : ` (skipped: ${missing})`}`, async () => {
-    expect(
-      await inShell("zsh", "autoload -U compinit; compinit -D; source ./completion; echo $_comps[bucketlock]"),
-    ).toEqual([expect.stringMatching(/bucketlock/)]);
+  const why = missing === false ? "" : ` (skipped: ${missing})`;
+  test.skipIf(missing)(`completes commands and options, and leaves what is behind -- to the shell${why}`, async () => {
+    // What zsh does when Tab is pressed, without a keyboard: its own functions tell what they were asked.
+    const ask = (...words: string[]) =>
+      `words=(bucketlock ${words.map((word) => `'${word}'`).join(" ")}); CURRENT=${words.length + 1}; _bucketlock`;
+    const script = `
+      autoload -U compinit; compinit -D; source ./completion
+      echo $_comps[bucketlock]
+      _describe() { print -rl -- \${(P)2} }; _files() { echo files }; _normal() { echo "$CURRENT: $words" }
+      ${ask("ins")}
+      ${ask("run", "k", "--on-lost", "")}
+      ${ask("run", "k", "--lease", "")}
+      ${ask("run", "k", "--", "ls", "$(touch evil)", "--s")}
+      ls`;
+    expect(await inShell("zsh", script)).toEqual([
+      "_bucketlock",
+      expect.stringMatching(/^inspect:Who holds/),
+      ...["term", "ignore", "files", "3: ls $(touch evil) --s", "bin", "completion"],
+    ]);
   });
 });
 
 describe("fish", () => {
   const missing = isMissing("fish");
-  test.skipIf(missing)(`completes commands${missing === false ? "" : ` (skipped: ${missing})`}`, async () => {
-    expect(await inShell("fish", 'source completion; complete -C "bucketlock ins"')).toEqual([
-      expect.stringMatching(/^inspect/),
+  const why = missing === false ? "" : ` (skipped: ${missing})`;
+  test.skipIf(missing)(`completes commands and options, and leaves what is behind -- to the shell${why}`, async () => {
+    const script = `
+      source completion
+      complete -C "bucketlock ins"
+      complete -C "bucketlock run k --on-lost "
+      complete -C "bucketlock run --config compl"
+      complete -C "bucketlock run k -- ls (touch evil) compl"
+      complete -C "bucketlock run k -- bucketlock ins"
+      ls`;
+    const inspect = expect.stringMatching(/^inspect\tWho holds/);
+    const proposed = await inShell("fish", script);
+    expect(proposed).toEqual([
+      inspect,
+      ...["ignore", "term", "completion", "completion"],
+      inspect,
+      ...["bin", "completion"],
     ]);
   });
 });

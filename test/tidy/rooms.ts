@@ -122,7 +122,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
   lock: {
     law: [
       "cli/advice",
-      "cli/bash-completion",
+      "cli/completion-scripts",
       "cli/doctor-report",
       "cli/duration",
       "cli/exit-code",

@@ -6,7 +6,7 @@ import tab from "@bomb.sh/tab/commander";
 import { BucketlockError, InvalidError } from "@bucketlock/core";
 import { Command, CommanderError, Option } from "commander";
 import { errorFacts, errorLine } from "./advice.js";
-import { BASH_COMPLETION } from "./bash-completion.js";
+import { COMPLETION_SCRIPTS } from "./completion-scripts.js";
 import { Context, type Flags, type Home, noCommand } from "./context.js";
 import { doctor } from "./doctor.js";
 import { elect } from "./elect.js";
@@ -244,8 +244,9 @@ export function makeProgram(
     .helpOption("-h, --help", "this text")
     .addHelpText("after", `\n${examplesOf(COMPLETION_EXAMPLES)}\n`)
     .action((shell: string) => {
-      if (shell === "bash") new Screen(false).print(BASH_COMPLETION.trimEnd());
-      else completion.setup("bucketlock", "bucketlock", shell);
+      const script = COMPLETION_SCRIPTS[shell];
+      if (script === undefined) completion.setup("bucketlock", "bucketlock", shell);
+      else new Screen(false).print(script.trimEnd());
     });
   return program;
 }

@@ -30,6 +30,7 @@ export class Actor {
   readonly #leaseMs: number;
   readonly #leases: Lease[] = [];
   #asks = 0;
+  #isClosed = false;
 
   constructor(
     context: ActorContext,
@@ -63,7 +64,17 @@ export class Actor {
   /** The whole program. Ends with nothing of its own left running; a crash simply never ends. */
   async live(): Promise<void> {
     const rounds = this.roundsLeft;
+    const { random } = this.#c.world;
+    const { closeRate, faultsEndMs } = this.#c.plan;
+    // No chance is drawn for what a world does not have: old seeds keep their histories.
+    let cancel = () => {};
+    if (closeRate > 0 && random.float() < closeRate)
+      cancel = this.host.after(random.float() * faultsEndMs, () => {
+        this.#c.world.count("closedEarly");
+        void this.#closeLocks();
+      });
     await Promise.all(Array.from({ length: this.#c.plan.locals }, () => this.#program(rounds)));
+    cancel();
     await this.#close();
   }
 
@@ -72,6 +83,7 @@ export class Actor {
     for (let left = rounds; left > 0; left--) {
       this.roundsLeft = Math.min(this.roundsLeft, left);
       await this.host.sleep(world.random.float() ** 2 * 3000);
+      if (this.#isClosed) return;
       await this.#round();
     }
   }
@@ -222,13 +234,21 @@ export class Actor {
   }
 
   async #close(): Promise<void> {
+    const { world } = this.#c;
+    await this.#closeLocks();
+    if (this.host.timers > 0) world.violate(`${this.host.name} left ${this.host.timers} timer(s) after close()`);
+  }
+
+  async #closeLocks(): Promise<void> {
     const { world, records } = this.#c;
+    this.#isClosed = true;
     for (const lease of this.#leases) if (lease.isHeld) records.ending(lease);
     await this.#release(() => this.locks.close());
     world.tell(this.host.name, () => "closed");
-    if (this.host.timers > 0) world.violate(`${this.host.name} left ${this.host.timers} timer(s) after close()`);
     if (this.client.waiting > 0)
       world.violate(`${this.host.name} left ${this.client.waiting} request(s) after close()`);
+    for (const lease of this.#leases)
+      if (lease.isHeld) world.violate(`${this.host.name} holds ${short(lease.ticketId)} after close()`);
   }
 
   #checkFailure(error: unknown, reason: Error, resumed: boolean): void {
@@ -237,6 +257,9 @@ export class Actor {
     const allowed = error instanceof BucketlockError && ALLOWED.has(error.code);
     if (hasCode(error, "PERMITS_MISMATCH") && this.#c.plan.dissentRate > 0) world.count("mismatch");
     else if (error === reason) world.count("changedMind");
+    // A person broke the ticket while it was choosing, before its own listing showed it.
+    else if (hasCode(error, "LISTING_NOT_VISIBLE") && this.#c.plan.breaks > 0) world.count("brokenAtTheDoor");
+    else if (this.#isClosed && hasCode(error, "LOCKS_CLOSED")) world.count("closedMeanwhile");
     else if (resumed && hasCode(error, "TICKET_NOT_FOUND")) world.count("resumeGone");
     else if (hasCode(error, "NOT_ACQUIRED") || (allowed && !isCalm(this.#c.plan))) world.count("notAcquired");
     else world.violate(`${this.host.name} acquire failed: ${error}`);

@@ -140,6 +140,14 @@ class Population {
         this.#bucket.put(doorKey(key, id), "1", { renewal: "0" });
       });
     }
+    if (this.#plan.breaks > 0) {
+      const host = new Host(this.#world, { name: "person", rate: 1, wallOffsetMs: 0 });
+      const client = new Client(this.#world, this.#plan, this.#bucket, host);
+      const { protocol, clockSkewMs } = this.#plan;
+      const locks = createLocksWith(client, { protocol, clock: host, random, clockSkewMs });
+      for (let index = 0; index < this.#plan.breaks; index++)
+        this.#world.at(random.float() * faultsEndMs, () => void this.#break(locks, random.pick(this.#plan.keys)));
+    }
     for (let index = 0; index < upsets; index++) {
       const atMs = random.float() * faultsEndMs;
       const which = random.float();
@@ -150,9 +158,27 @@ class Population {
         const actor = alive[Math.floor(which * alive.length)];
         if (actor === undefined) return;
         if (crashes && random.float() < 0.4) return this.#crash(actor);
-        if (random.float() < 0.2) return actor.host.jump((random.float() - (setsBack ? 0.5 : 0)) * 4000);
+        if (random.float() < 0.2) return actor.host.jump((random.float() - (setsBack ? 0.5 : 0)) * this.#plan.jumpMs);
         actor.host.pause(how, ms);
       });
+    }
+  }
+
+  /** A person breaks all that stands in the lock. Its holders find out at their next renewal: until then two believe to hold. */
+  async #break(locks: Locks, key: string): Promise<void> {
+    const world = this.#world;
+    const lock = locks.lock(key);
+    try {
+      const { holders, waiters } = await lock.inspect();
+      const ids = [...holders, ...waiters].map(({ ticketId }) => ticketId);
+      this.#records.breaking(ids);
+      world.tell("WORLD", () => `breaks ${ids.map(short).join(", ")}`);
+      const broken = await lock.breakLock({ olderThanMs: 0, ticketIds: ids });
+      world.count("broken", broken.length);
+    } catch (error) {
+      const isFault = error instanceof BucketlockError && (error.retryable || error.kind === "unknown");
+      if (!isFault && !(error instanceof BucketlockError && error.code === "DELETE_FAILED"))
+        world.violate(`a person could not break: ${error}`);
     }
   }
 

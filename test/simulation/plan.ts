@@ -67,6 +67,12 @@ export interface Plan {
   readonly dissentRate: number;
   /** Of each acquire: of several keys at once, named in any order. */
   readonly manyRate: number;
+  /** Of each process: it closes its locks at any time, whatever its programs do just then. */
+  readonly closeRate: number;
+  /** How often a person breaks all that stands in a lock, alive or not. */
+  readonly breaks: number;
+  /** A wall clock is set by up to this, in ms. */
+  readonly jumpMs: number;
   /** Programs ask now and then whether they still hold; else they only release. */
   readonly looks: boolean;
 }
@@ -112,6 +118,9 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
     resumes: chance(0.3),
     dissentRate: 0,
     manyRate: 0,
+    closeRate: 0,
+    breaks: 0,
+    jumpMs: 4000,
     looks: true,
   };
   const wanted = { ...plan, ...change };
@@ -123,4 +132,4 @@ export function planOf(random: SeededRandom, change: Partial<Plan> = {}): Plan {
 const CALM_LATENCY_MS = 15;
 
 export const isCalm = (plan: Plan): boolean =>
-  plan.faultRate + plan.upsets + plan.stallRate + plan.strays === 0 && plan.latencyMs <= CALM_LATENCY_MS;
+  plan.faultRate + plan.upsets + plan.stallRate + plan.strays + plan.breaks === 0 && plan.latencyMs <= CALM_LATENCY_MS;

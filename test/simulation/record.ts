@@ -36,6 +36,7 @@ export class Records {
   readonly #protocol: Plan["protocol"];
   readonly #entries: Entry[] = [];
   readonly #byTicket = new Map<string, Entry[]>();
+  readonly #broken = new Map<string, number>();
 
   constructor(world: World, bucket: Bucket, protocol: Plan["protocol"]) {
     this.#protocol = protocol;
@@ -85,7 +86,7 @@ export class Records {
   /** Of two leases in conflict the later one has the higher token. */
   wrongTokens(): string[] {
     const wrong: string[] = [];
-    const drawn = this.#entries.filter((entry) => entry.token !== undefined);
+    const drawn = this.#entries.filter((entry) => entry.token !== undefined && !this.#isStillborn(entry));
     for (const [index, later] of drawn.entries()) {
       for (const earlier of drawn.slice(0, index)) {
         const { lease } = earlier;
@@ -132,6 +133,12 @@ export class Records {
     return wrong;
   }
 
+  /** A person breaks these: from now on nobody who holds by one is in the right, though only its next renewal tells it so. */
+  breaking(ticketIds: readonly string[]): void {
+    for (const ticketId of ticketIds)
+      this.#broken.set(ticketId, Math.min(this.#broken.get(ticketId) ?? Number.POSITIVE_INFINITY, this.#world.nowMs));
+  }
+
   /** Somebody finds the ticket again: what its keeper tells from now on is not the old lease's. */
   resuming(ticketId: string): void {
     this.#byTicket.delete(ticketId);
@@ -175,24 +182,34 @@ export class Records {
     return this.#entries.filter((entry) => entry.toldMs !== undefined).length;
   }
 
+  /** Its answer was on its way when a person broke its ticket: it was over before it began. */
+  #isStillborn({ lease, fromMs }: Entry): boolean {
+    return (this.#broken.get(lease.ticketId) ?? Number.POSITIVE_INFINITY) <= fromMs;
+  }
+
   holds(): Hold[] {
-    return this.#entries.map((entry) => {
-      const { host, lease, asked, turn, fromMs, untilMs, endedMs } = entry;
-      // Neither ended nor told although its host ran on: it was never told.
-      const toldLostMs =
-        entry.toldMs ?? (endedMs === undefined && !host.crashed ? Number.POSITIVE_INFINITY : undefined);
-      return {
-        actor: host.name,
-        key: lease.key,
-        mode: lease.mode,
-        permits: parseOwnId(lease.ticketId)?.permits,
-        fromMs,
-        toMs: Math.max(fromMs, Math.min(untilMs, endedMs ?? Number.POSITIVE_INFINITY)),
-        toldLostMs,
-        // Who comes after by the same ticket has no place of its own.
-        placedMs: asked === undefined || turn > 1 ? undefined : this.#bucket.firstPutMs.get(placeKeyOf(lease)),
-        ticketId: short(lease.ticketId),
-      };
-    });
+    return this.#entries
+      .filter((entry) => !this.#isStillborn(entry))
+      .map((entry) => {
+        const { host, lease, asked, turn, fromMs, untilMs, endedMs } = entry;
+        // Neither ended nor told although its host ran on: it was never told.
+        const brokenMs = this.#broken.get(lease.ticketId) ?? Number.POSITIVE_INFINITY;
+        const isBroken = brokenMs < untilMs && entry.toldMs !== undefined;
+        const toldLostMs = isBroken
+          ? undefined
+          : (entry.toldMs ?? (endedMs === undefined && !host.crashed ? Number.POSITIVE_INFINITY : undefined));
+        return {
+          actor: host.name,
+          key: lease.key,
+          mode: lease.mode,
+          permits: parseOwnId(lease.ticketId)?.permits,
+          fromMs,
+          toMs: Math.max(fromMs, Math.min(untilMs, brokenMs, endedMs ?? Number.POSITIVE_INFINITY)),
+          toldLostMs,
+          // Who comes after by the same ticket has no place of its own.
+          placedMs: asked === undefined || turn > 1 ? undefined : this.#bucket.firstPutMs.get(placeKeyOf(lease)),
+          ticketId: short(lease.ticketId),
+        };
+      });
   }
 }

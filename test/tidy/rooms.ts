@@ -174,6 +174,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "holding",
       "keeper",
       "revocation",
+      "patience",
       "routine",
       "run-signal",
       "member-ticket",

@@ -73,6 +73,12 @@ export async function attempt(context: AttemptContext, options: AttemptOptions):
     if (result.is === "contended") return { by: result.by };
     throw failure(key, result.code, result.cause, settings, options.ticketId);
   }
+  // Taken over or broken in the very moment it was won: nobody was told that it is held, so nobody would be told of the loss.
+  if (result.keeper.lostError !== undefined && mutation.localRules?.onlyValid !== false) {
+    await result.keeper.stop();
+    context.closed(result.ticket);
+    return attempt(context, options);
+  }
   const holding = new Holding(result, {
     store,
     settings,

@@ -38,6 +38,8 @@ export class Holding {
   readonly #pending: Pending;
   readonly #turns = new Set<Turn>();
   #sharers: Sharers | undefined;
+  /** Made with the first token: ends the drawing of one when nobody holds by it any more. */
+  #drawing: AbortController | undefined;
   #ending: Promise<void> | undefined;
   #isAbandoned = false;
   #over = () => {};
@@ -99,7 +101,9 @@ export class Holding {
   turn(isNew: boolean): Turn {
     if (isNew) this.ticket.nextTurn();
     const turn = new Turn(this);
-    this.#turns.add(turn);
+    // Lost before anybody held by it: its user is told all the same.
+    if (this.lostError !== undefined) turn.end(this.lostError);
+    else this.#turns.add(turn);
     return turn;
   }
 
@@ -107,8 +111,18 @@ export class Holding {
     this.#context.emit(this.ticket.id, facts);
   }
 
-  token(options: CallOptions): Promise<bigint> {
-    return this.ticket.token({ ...options, timeoutMs: this.#context.settings.requestTimeoutMs });
+  token({ signal }: CallOptions): Promise<bigint> {
+    this.#drawing ??= new AbortController();
+    const over = this.#drawing.signal;
+    return this.ticket.token({
+      signal: signal === undefined ? over : AbortSignal.any([signal, over]),
+      timeoutMs: this.#context.settings.requestTimeoutMs,
+    });
+  }
+
+  /** Nobody would be told it: after the end nothing of ours is under way at the store. */
+  #endDrawing(): void {
+    this.#drawing?.abort(this.lostError ?? new LockLostError(this.ticket.key, this.ticket.id, "it was released"));
   }
 
   /** That lease is over: to the next of this process, or to the store. */
@@ -137,6 +151,7 @@ export class Holding {
     const { keeper, ticket } = this.#won;
     for (const turn of this.#turns) turn.end();
     this.#turns.clear();
+    this.#endDrawing();
     this.#sharers?.gone(this);
     if (this.#isAbandoned) {
       keeper.abandon();
@@ -193,6 +208,7 @@ export class Holding {
   #lost(): void {
     for (const turn of this.#turns) turn.end(this.lostError);
     this.#turns.clear();
+    this.#endDrawing();
     this.#sharers?.gone(this);
     this.#settled();
   }

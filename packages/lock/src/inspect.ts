@@ -112,6 +112,13 @@ export interface BreakOptions {
 
 export const BREAK_AGE_MS = 7_200_000;
 
+/** Throws InvalidError. */
+export function checkBreak({ olderThanMs, ticketIds }: BreakOptions): { readonly olderThanMs: number } {
+  if (ticketIds !== undefined && !Array.isArray(ticketIds))
+    throw new InvalidError("ticketIds", "must be an array of ticket ids", ticketIds);
+  return { olderThanMs: durationMs("olderThanMs", olderThanMs ?? BREAK_AGE_MS) };
+}
+
 /** Answers the ids that were removed. */
 export async function breakTickets(
   store: Store,
@@ -119,10 +126,7 @@ export async function breakTickets(
   settings: Settings,
   options: BreakOptions,
 ): Promise<string[]> {
-  const olderThanMs = durationMs("olderThanMs", options.olderThanMs ?? BREAK_AGE_MS);
-  if (options.ticketIds !== undefined && !Array.isArray(options.ticketIds)) {
-    throw new InvalidError("ticketIds", "must be an array of ticket ids", options.ticketIds);
-  }
+  const { olderThanMs } = checkBreak(options);
   const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
   const view = await listTickets(store, key, new Map(), call);
   const broken: string[] = [];

@@ -3,6 +3,7 @@
  * passed. Probes once for a set of locks, when the first of them is asked for. Decides nothing itself: the report does.
  */
 import { type ProbeReport, probe, type Store } from "@bucketlock/core";
+import { unlessAborted } from "../patience.js";
 import type { Settings } from "../settings.js";
 import { withForm } from "./bare-etags.js";
 import { admit } from "./probed.js";
@@ -57,13 +58,4 @@ export class Gate {
     );
     return probing;
   }
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -2,8 +2,8 @@
  * Looking at a record from outside, breaking what stands in it, and forgetting it: for people and their tools.
  * Inspecting never changes anything.
  */
-import { BucketlockError, type CallOptions, type DeleteTarget, durationMs, type Store } from "@bucketlock/core";
-import { BREAK_AGE_MS, type BreakOptions, type LockInfo, type TicketInfo } from "../inspect.js";
+import { BucketlockError, type CallOptions, type DeleteTarget, type Store } from "@bucketlock/core";
+import { type BreakOptions, checkBreak, type LockInfo, type TicketInfo } from "../inspect.js";
 import { deleteAll, versionsOrObjects } from "../two-object/deletes.js";
 import { markerKey, markerOf, prefixOf } from "../two-object/ticket.js";
 import { type Line, startLeave } from "./machine.js";
@@ -52,7 +52,7 @@ export async function inspectRecord(hands: Hands, options: CallOptions): Promise
 
 /** Takes entries out of the record; the lock goes to the next in line. Answers the ids removed. */
 export async function breakEntries(hands: Hands, line: Line, options: BreakOptions): Promise<string[]> {
-  const olderThanMs = durationMs("olderThanMs", options.olderThanMs ?? BREAK_AGE_MS);
+  const { olderThanMs } = checkBreak(options);
   const call = { signal: options.signal, timeoutMs: hands.settings.requestTimeoutMs };
   const info = await inspectRecord(hands, call);
   const broken: string[] = [];

@@ -5,6 +5,7 @@
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
 import { LockLostError } from "../errors.js";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
+import { unlessAborted } from "../patience.js";
 import { Revocation } from "../revocation.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
 import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
@@ -49,7 +50,10 @@ export class RecordTicket implements HeldTicket {
       }
       if (this.#drawing === undefined) break;
       // Another call draws: one lease has one token. If that fails, this call draws itself.
-      await this.#drawing.catch(() => {});
+      await unlessAborted(
+        this.#drawing.catch(() => {}),
+        options.signal,
+      );
     }
     options.signal?.throwIfAborted();
     this.#drawing = this.#draw(options);
@@ -73,10 +77,11 @@ export class RecordTicket implements HeldTicket {
     const nowMs = settings.clock.monotonicMs();
     const timeoutMs = options.timeoutMs ?? settings.requestTimeoutMs;
     const facts: Facts = { nowMs, steadyMs: nowMs, serverNowMs: whole(memory.serverTimeMs) };
-    // No signal: a conditional write that is cut off has an outcome nobody knows.
+    // Cut off, its write may land yet: under its ETag, before whatever we write next or never, and nobody was told the token.
     const verdict = await drive(this.#hands, {
       line: this.#line,
       first: startRenewal(this.#line, this.id, facts, memory.get(this.key), "draw"),
+      signal: options.signal,
       patienceUntilMs: nowMs + timeoutMs,
       untilMs: nowMs + timeoutMs,
       steadyMs: () => settings.clock.monotonicMs(),

@@ -50,6 +50,8 @@ interface Attempt {
   readonly abort: AbortController;
   readonly trouble: Trouble;
   by: readonly string[];
+  /** Others are known to stand before it. */
+  isBehind: boolean;
   /** Resolves when nothing of it is left to do. */
   over: Promise<void>;
 }
@@ -138,7 +140,9 @@ export class Queue implements Sharers {
     for (const order of settled.orders) this.#carryOut(order);
     this.#setAlarm();
     const { asks, held, standing } = this.#turns;
-    if (asks.length === 0 && held.length === 0 && standing === undefined) this.#context.idle();
+    // Who is just coming in looks first, and is no ask yet.
+    const isIdle = asks.length === 0 && held.length === 0 && standing === undefined && this.#waiters.size === 0;
+    if (isIdle) this.#context.idle();
   }
 
   /** No timer fires while a process is stopped: what ran out unnoticed takes itself out (gone). */
@@ -204,6 +208,8 @@ export class Queue implements Sharers {
 
   /** These give up. Told only when nothing is left in the store's line for them. */
   #leave(ids: readonly number[], reason: unknown): void {
+    // Who comes next may be served by a ticket that is held.
+    this.#look();
     const leaving = ids.map((id) => this.#take(id));
     this.#become({ ...this.#turns, asks: this.#turns.asks.filter(({ id }) => !ids.includes(id)) });
     const fail = () => {
@@ -214,10 +220,19 @@ export class Queue implements Sharers {
   }
 
   #stand(ask: Ask): void {
+    const trouble = new Told(() => this.#hindered());
     const over = Promise.resolve();
-    const attempt: Attempt = { abort: new AbortController(), trouble: { error: undefined }, by: [], over };
+    const attempt: Attempt = { abort: new AbortController(), trouble, by: [], isBehind: false, over };
     this.#attempt = attempt;
     attempt.over = this.#run(attempt, ask);
+  }
+
+  /** Whoever only tries must not wait with those who are patient. */
+  #hindered(): void {
+    const { standing } = this.#turns;
+    if (standing === undefined || this.#attempt === undefined) return;
+    const waiting = this.#attempt.isBehind || this.#attempt.trouble.error !== undefined;
+    if (waiting !== standing.waiting) this.#become({ ...this.#turns, standing: { ...standing, waiting } });
   }
 
   async #run(attempt: Attempt, ask: Ask): Promise<void> {
@@ -231,8 +246,8 @@ export class Queue implements Sharers {
         trouble: attempt.trouble,
         onWaiting: (by) => {
           attempt.by = by;
-          const { standing } = this.#turns;
-          if (standing !== undefined) this.#become({ ...this.#turns, standing: { ...standing, waiting: true } });
+          attempt.isBehind = true;
+          this.#hindered();
         },
       });
     } catch (error) {
@@ -245,11 +260,14 @@ export class Queue implements Sharers {
       const late = stoodFor(this.#turns).filter(({ deadlineMs }) => nowMs >= deadlineMs);
       return this.#finish(late, (id) => this.#refuse(id, result.by));
     }
+    // Lost before anybody was told that it is held: those it was for stand in line anew.
+    if (result.holding.lostError !== undefined && this.onlyValid) return this.#finish([], () => {});
     await this.#won(result.holding);
   }
 
   /** The attempt is over, for these without the lock; the others stand in line anew. */
   #finish(asks: readonly Ask[], tell: (id: number) => void): void {
+    this.#look();
     this.#attempt = undefined;
     const left = this.#turns.asks.filter((ask) => !asks.includes(ask));
     this.#turns = { ...this.#turns, asks: left, standing: undefined };
@@ -291,6 +309,26 @@ export class Queue implements Sharers {
       },
       () => {},
     );
+  }
+}
+
+/** Tells when it changes. */
+class Told implements Trouble {
+  readonly #tell: () => void;
+  #error: unknown;
+
+  constructor(tell: () => void) {
+    this.#tell = tell;
+  }
+
+  get error(): unknown {
+    return this.#error;
+  }
+
+  set error(error: unknown) {
+    if (error === this.#error) return;
+    this.#error = error;
+    this.#tell();
   }
 }
 

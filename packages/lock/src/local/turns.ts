@@ -34,7 +34,7 @@ export interface Standing {
   /** The ask it was drawn for; any other of its mode may be served by it, unless it `tries`. */
   readonly ask: number;
   readonly tries: boolean;
-  /** Others are known to stand before it. */
+  /** Others are known to stand before it, or the store does not answer just now. */
   readonly waiting: boolean;
   /** Called back: nobody wants it any more. */
   readonly ending: boolean;
@@ -114,7 +114,8 @@ export function settle(before: Turns, nowMs: number, rules: TurnRules): { turns:
 
 /** The asks that the ticket in the store's line stands for: those at the head that it could serve. */
 export function stoodFor({ asks, standing }: Turns): readonly Ask[] {
-  if (standing === undefined) return [];
+  // Who asks while it is being called back stands in line anew.
+  if (standing === undefined || standing.ending) return [];
   if (standing.tries) return asks.filter(({ id }) => id === standing.ask);
   const end = asks.findIndex(({ mode }) => mode !== standing.mode);
   return end < 0 ? asks : asks.slice(0, end);
@@ -123,7 +124,7 @@ export function stoodFor({ asks, standing }: Turns): readonly Ask[] {
 /** When to settle again though nothing happened: somebody's time is over, or a ticket may not be passed on any more. */
 export function nextLookMs({ asks, held, standing }: Turns, nowMs: number, rules: TurnRules): number | undefined {
   // The last one that a ticket stands for ends with it.
-  if (asks.length === 0 || (asks.length === 1 && standing !== undefined)) return undefined;
+  if (asks.length === 0 || (asks.length === 1 && standing?.ending === false)) return undefined;
   let nextMs = Number.POSITIVE_INFINITY;
   const consider = (atMs: number) => {
     if (atMs > nowMs && atMs < nextMs) nextMs = atMs;

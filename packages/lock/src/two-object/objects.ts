@@ -14,6 +14,7 @@ import {
 } from "@bucketlock/core";
 import { LockLostError } from "../errors.js";
 import type { HeldTicket, Renewal, RenewalCall } from "../held-ticket.js";
+import { unlessAborted } from "../patience.js";
 import { Revocation } from "../revocation.js";
 import { deleteAll, versionsOrObjects } from "./deletes.js";
 import type { SignOfLife } from "./liveness.js";
@@ -218,9 +219,12 @@ export class TicketObjects implements HeldTicket {
       if (this.#token !== undefined) return this.#token;
       if (this.#drawing === undefined) break;
       // Another call draws: one lease has one token. If that fails, this call draws itself.
-      await this.#drawing.catch(() => {});
-      options.signal?.throwIfAborted();
+      await unlessAborted(
+        this.#drawing.catch(() => {}),
+        options.signal,
+      );
     }
+    options.signal?.throwIfAborted();
     this.#drawing = this.#draw(options);
     try {
       this.#token = await this.#drawing;

@@ -42,7 +42,10 @@ export interface HttpRequest {
   /** Encoded, with the query. Sent as it is. */
   readonly path: string;
   readonly headers: readonly Pair[];
-  /** Chunks as they come need a content-length header; they are read once, and not further than the server wants. */
+  /**
+   * Chunks as they come need a content-length header; they are read once, and not further than the server wants. The memory of
+   * a chunk of 64 KiB or more may be used again when the third one after it is asked for.
+   */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Limit from sending to the first byte of the answer, in ms. */
@@ -128,7 +131,7 @@ export class HttpClient {
   }
 
   async #open(): Promise<Connections> {
-    const { Client, Pool, EnvHttpProxyAgent, buildConnector } = await import("undici");
+    const { Client, buildConnector } = await loadClient();
     const { origin, connectMs, proxy } = this.#settings;
     const tls = Object.fromEntries(Object.entries(this.#settings.tls ?? {}).filter(([, value]) => value !== undefined));
     // The backstop that gives the socket back when our own, finer limit has ended the request.
@@ -148,6 +151,7 @@ export class HttpClient {
         (line) => new Client(origin, { ...settings, connect: withEndsAnnounced(connector, line) }),
       );
     }
+    const { Pool, EnvHttpProxyAgent } = await import("undici");
     const agent = new EnvHttpProxyAgent({
       ...settings,
       connect,
@@ -283,6 +287,22 @@ export class HttpClient {
       fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
+}
+
+type Undici = typeof import("undici");
+
+/**
+ * These two only: the whole of undici (fetch, caches, mocks) takes 10 MiB more and three times as long to load, and makes itself
+ * the dispatcher of Node's own fetch. The version is pinned, so its files are known.
+ */
+async function loadClient(): Promise<Pick<Undici, "Client" | "buildConnector">> {
+  const [client, connect] = await Promise.all([
+    // @ts-expect-error: undici declares no types for its files.
+    import("undici/lib/dispatcher/client.js"),
+    // @ts-expect-error: as above.
+    import("undici/lib/core/connect.js"),
+  ]);
+  return { Client: client.default as Undici["Client"], buildConnector: connect.default as Undici["buildConnector"] };
 }
 
 /** What requests are sent over. */

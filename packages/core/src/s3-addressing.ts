@@ -142,15 +142,27 @@ export class S3Addressing implements Addressing {
       const allowedMs = ask.validForMs + DATE_STEP_MS + Math.min(estimate.uncertaintyMs, DATE_STEP_MS);
       const expiresS = Math.min(Math.max(Math.ceil(allowedMs / 1000), 1), EXPIRES_MAX_S);
       const signed = signer.signQuery({ ...request, payloadHash: UNSIGNED_PAYLOAD }, credentials, nowMs, expiresS);
-      return { path: `${path}?${signed}`, headers };
+      return { path: `${path}?${signed}`, headers: framed(headers, ask) };
     }
-    const payloadHash = ask.bodySha256 ?? (ask.body === undefined ? EMPTY_SHA256 : sha256Hex(ask.body));
-    const signed = signer.signHeaders({ ...request, payloadHash }, credentials, nowMs);
-    return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: signed };
+    const signed = signer.signHeaders({ ...request, payloadHash: payloadHash(ask) }, credentials, nowMs);
+    return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: framed(signed, ask) };
   }
 
   #now(): HostTime {
     const { clock } = this.#parts;
     return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
   }
+}
+
+function payloadHash({ body, bodySha256 }: S3Ask): string {
+  if (bodySha256 !== undefined) return bodySha256;
+  if (body === undefined) return EMPTY_SHA256;
+  if (!(body instanceof Uint8Array)) throw new Error("a body that is not in memory comes with its SHA-256");
+  return sha256Hex(body);
+}
+
+/** Of bytes, whoever sends them knows the length. */
+function framed(headers: readonly Pair[], { body }: S3Ask): readonly Pair[] {
+  if (body === undefined || body instanceof Uint8Array) return headers;
+  return [...headers, ["content-length", String(body.length)]];
 }

@@ -48,6 +48,14 @@ export type S3Event =
       readonly waitMs: number;
     };
 
+/** Bytes that are read when they are sent, and again when they are sent again: they must be the same then. */
+export interface S3Body {
+  /** At least 1. */
+  readonly length: number;
+  /** What it throws ends the request, and is thrown as it is. Chunks: see HttpRequest. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
 /** One request, described. */
 export interface S3Ask {
   readonly request: S3RequestName;
@@ -56,8 +64,8 @@ export interface S3Ask {
   readonly key?: string | undefined;
   readonly query?: readonly Pair[] | undefined;
   readonly headers?: readonly Pair[] | undefined;
-  readonly body?: Uint8Array | undefined;
-  /** Hex SHA-256 of the body, where it is known already. */
+  readonly body?: Uint8Array | S3Body | undefined;
+  /** Hex SHA-256 of the body, where it is known already; of an S3Body it must be. */
   readonly bodySha256?: string | undefined;
   readonly condition?: Condition | undefined;
   /** A read whose headers hold conditions: that one is not met is an outcome (`conflict`). */
@@ -246,13 +254,16 @@ export class S3Exchange {
 
     const { origin, path, headers, at: sentAt } = ready;
     let answer: HttpAnswer;
+    let unreadable: { readonly reason: unknown } | undefined;
     try {
       const totalMs = remainingMs();
       answer = await origins.send(origin, {
         method: shape.method,
         path,
         headers,
-        body: ask.body,
+        body: opened(ask.body, (reason) => {
+          unreadable = { reason };
+        }),
         signal: ask.signal,
         // What is never sent again waits for its answer as long as it may.
         headersMs:
@@ -263,6 +274,7 @@ export class S3Exchange {
       });
     } catch (fault) {
       if (!(fault instanceof HttpFault)) throw fault;
+      if (unreadable) throw unreadable.reason;
       return silent(fault.why, fault.sent, fault.cause, fault.message);
     }
 
@@ -362,6 +374,24 @@ export class S3Exchange {
 /** Loaded with the first answer that needs it: a program that only imports this package does not pay. */
 export async function loadXmlReader(): Promise<XmlReader> {
   return new XmlReader(await import("fast-xml-parser"));
+}
+
+/** For one try. `failed` hears what its source throws, and nothing of what ends the sending. */
+function opened(
+  body: Uint8Array | S3Body | undefined,
+  failed: (reason: unknown) => void,
+): Uint8Array | AsyncIterable<Uint8Array> | undefined {
+  if (body === undefined || body instanceof Uint8Array) return body;
+  const chunks = body.open()[Symbol.asyncIterator]();
+  const iterator: AsyncIterator<Uint8Array> = {
+    next: () =>
+      chunks.next().catch((reason: unknown) => {
+        failed(reason);
+        throw reason;
+      }),
+    return: async () => (await chunks.return?.()) ?? { done: true, value: undefined },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 function askedOf(ask: S3Ask, isPlain: boolean): Asked {

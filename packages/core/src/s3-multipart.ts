@@ -10,6 +10,7 @@ import { putHeaders } from "./object-options.js";
 import { integer, objectKey, text } from "./options.js";
 import type { Described, S3CallOptions, S3Calls } from "./s3-calls.js";
 import { readComplete } from "./s3-documents.js";
+import type { S3Body } from "./s3-exchange.js";
 import type { S3PutOptions } from "./s3-objects.js";
 import type { Answer, Condition, PutAnswer } from "./store.js";
 import type { Pair } from "./uri.js";
@@ -39,7 +40,7 @@ export interface S3UploadsPage extends Answer {
 /** What goes with create; a condition goes with complete. */
 export type S3CreateUploadOptions = Omit<S3PutOptions, "condition" | "once" | "validForMs">;
 export interface S3PartOptions extends S3CallOptions {
-  /** Hex SHA-256 of the bytes, where it is known already. */
+  /** Hex SHA-256 of the bytes, where it is known already; of an S3Body it must be. */
   readonly sha256?: string | undefined;
   /** Encryption with a key of the caller's: the same headers with every part. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -84,7 +85,7 @@ export class S3Multipart {
     key: string,
     uploadId: string,
     number: number,
-    body: Uint8Array,
+    body: Uint8Array | S3Body,
     options: S3PartOptions,
   ): Promise<Answer & S3Part> {
     integer("partNumber", number, { min: 1, max: PARTS_MAX });

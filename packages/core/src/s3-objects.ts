@@ -11,6 +11,7 @@ import { durationMs, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
 import { type Described, type S3Calls, versionQuery } from "./s3-calls.js";
 import type { InBucket } from "./s3-endpoint.js";
+import type { S3Body } from "./s3-exchange.js";
 import type { Answer, CallOptions, PutAnswer, PutOptions } from "./store.js";
 import { XmlFault } from "./xml.js";
 
@@ -59,17 +60,22 @@ export class S3Objects {
     this.#bucket = bucket;
   }
 
-  async put(
+  async put(key: string, body: Uint8Array | string, options: S3PutOptions): Promise<PutAnswer> {
+    checkPut(key, body, options);
+    return this.send(key, typeof body === "string" ? Buffer.from(body) : body, options);
+  }
+
+  /** What was checked already. */
+  async send(
     key: string,
-    body: Uint8Array | string,
+    body: Uint8Array | S3Body,
     options: S3PutOptions & { readonly bodySha256?: string | undefined },
   ): Promise<PutAnswer> {
-    checkPut(key, body, options);
     const outcome = await this.#calls.call(options, {
       request: "putObject",
       key,
       headers: putHeaders(options),
-      body: typeof body === "string" ? Buffer.from(body) : body,
+      body,
       bodySha256: options.bodySha256,
       condition: this.#calls.condition(options.condition),
       once: options.once,

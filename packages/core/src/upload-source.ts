@@ -1,11 +1,13 @@
 /**
- * What is uploaded, in pieces of one size: bytes, text, a file, or chunks as they come. Hashes while it reads, so that no piece
- * is gone through twice and the event loop is never held for long. Keeps no piece: whoever took it gives its memory back.
+ * What is uploaded, in pieces of one size: bytes, text, a file, or chunks as they come. Hashes while it reads, and never holds the
+ * event loop for long. Of a file it keeps no piece: it is read again when it is sent. Of chunks it keeps what is not sent yet, in
+ * memory that is used again: what a large upload takes does not depend on when garbage is collected.
  */
 import type { FileHandle } from "node:fs/promises";
 import { nodeCrypto } from "./builtin.js";
 import { InvalidError } from "./errors.js";
 import { text } from "./options.js";
+import type { S3Body } from "./s3-exchange.js";
 
 /** `file`: a path. Streams of Node and of the web, and everything that can be iterated, are read once. */
 export type S3UploadSource =
@@ -19,11 +21,12 @@ export type S3UploadSource =
 export interface UploadPiece {
   /** From 1. */
   readonly number: number;
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly body: Uint8Array | S3Body;
   /** Hex. */
   readonly sha256: string;
   readonly isLast: boolean;
-  /** The bytes are not needed any more, and may change from now on. */
+  /** It was sent, and is not needed any more: its memory may change from now on. */
   release(): void;
 }
 
@@ -32,14 +35,21 @@ export interface UploadPieces {
   readonly size: number | undefined;
   /** Can be read again. */
   readonly isRewindable: boolean;
-  /** Once. The next one is read when it is asked for. An empty source has one empty piece. */
-  cut(pieceBytes: number): AsyncGenerator<UploadPiece, void, void>;
+  /**
+   * Once. The next one is read when it is asked for. An empty source has one empty piece. Of what can be read once, no more than
+   * `heldBytes` (at least one piece) are held: the rest is read as pieces are released.
+   */
+  cut(pieceBytes: number, heldBytes: number): AsyncGenerator<UploadPiece, void, void>;
   /** Nothing more is wanted: closes the file, ends the stream. Idempotent. */
   close(reason: unknown): Promise<void>;
 }
 
-// What is read, and hashed, at once.
+/** What is read, and hashed, at once. */
 const SLICE_BYTES = 1024 * 1024;
+/** Of a file, while it is sent. */
+const CHUNK_BYTES = 256 * 1024;
+/** So many of them in turn: see HttpRequest. */
+const CHUNKS = 3;
 
 /** Throws InvalidError, also for a file that cannot be opened. */
 export async function openSource(source: S3UploadSource): Promise<UploadPieces> {
@@ -65,7 +75,7 @@ function ofBytes(bytes: Uint8Array): UploadPieces {
           hash.update(piece.subarray(at, at + SLICE_BYTES));
           if (at > 0) await undefined;
         }
-        yield { number, bytes: piece, sha256: hash.digest("hex"), isLast, release() {} };
+        yield { number, length: piece.length, body: piece, sha256: hash.digest("hex"), isLast, release() {} };
         if (isLast) return;
       }
     },
@@ -86,30 +96,47 @@ async function ofFile(path: string): Promise<UploadPieces> {
     throw new InvalidError("source.file", "must be a file, not a folder or a device", path);
   }
   const { size } = stat;
-  const read = async (into: Uint8Array, at: number, position: number): Promise<number> => {
-    const { bytesRead } = await file.read(into, at, Math.min(SLICE_BYTES, into.length - at), position);
-    return bytesRead;
+  const fill = async (into: Uint8Array, position: number): Promise<Uint8Array> => {
+    for (let at = 0; at < into.length; ) {
+      const { bytesRead } = await file.read(into, at, into.length - at, position + at);
+      if (bytesRead === 0) throw new InvalidError("source.file", "must not become shorter while it is sent", path);
+      at += bytesRead;
+    }
+    return into;
   };
+  const unused: Buffer[][] = [];
+  async function* chunks(buffers: readonly Buffer[], start: number, end: number) {
+    for (let at = start, turn = 0; at < end; at += CHUNK_BYTES, turn++)
+      yield await fill(buffers[turn % CHUNKS]!.subarray(0, Math.min(CHUNK_BYTES, end - at)), at);
+  }
   return {
     size,
     isRewindable: true,
     async *cut(pieceBytes) {
-      const pool = new Pool(Math.min(pieceBytes, size));
+      const slice = Buffer.allocUnsafeSlow(Math.min(SLICE_BYTES, size));
       for (let number = 1; ; number++) {
         const start = (number - 1) * pieceBytes;
-        const buffer = pool.take();
-        const bytes = buffer.subarray(0, Math.min(pieceBytes, size - start));
+        const end = Math.min(start + pieceBytes, size);
+        const length = end - start;
         const hash = nodeCrypto().createHash("sha256");
-        for (let at = 0; at < bytes.length; ) {
-          const got = await read(bytes, at, start + at);
-          if (got === 0) throw new InvalidError("source.file", "must not become shorter while it is sent", path);
-          hash.update(bytes.subarray(at, at + got));
-          at += got;
-        }
-        const isLast = start + bytes.length >= size;
+        for (let at = start; at < end; at += SLICE_BYTES)
+          hash.update(await fill(slice.subarray(0, Math.min(SLICE_BYTES, end - at)), at));
+        const isLast = end === size;
         if (isLast && (await file.stat()).size !== size)
           throw new InvalidError("source.file", "must not change its length while it is sent", path);
-        yield { number, bytes, sha256: hash.digest("hex"), isLast, release: () => pool.give(buffer) };
+        let buffers: Buffer[] | undefined;
+        const open = () => {
+          // Each time its own: of an attempt that failed, something may still be on its way.
+          buffers = unused.pop() ?? Array.from({ length: CHUNKS }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES));
+          return chunks(buffers, start, end);
+        };
+        const release = () => {
+          if (buffers) unused.push(buffers);
+          buffers = undefined;
+        };
+        // What was read at once is there; it is the only piece, or the last.
+        const body = length <= SLICE_BYTES ? slice.subarray(0, length) : { length, open };
+        yield { number, length, body, sha256: hash.digest("hex"), isLast, release };
         if (isLast) return;
       }
     },
@@ -133,30 +160,31 @@ function ofChunks(source: Chunks): UploadPieces {
   return {
     size: undefined,
     isRewindable: false,
-    async *cut(pieceBytes) {
-      const pool = new Pool(pieceBytes);
+    async *cut(pieceBytes, heldBytes) {
+      const memory = new Slices(Math.ceil(pieceBytes / SLICE_BYTES), Math.floor(heldBytes / SLICE_BYTES));
       let rest = await next();
       for (let number = 1; ; number++) {
-        // Small ones are most: memory for a whole piece only when there is more than a little.
-        let buffer = rest === undefined || rest.length > SLICE_BYTES ? pool.take() : Buffer.alloc(SLICE_BYTES);
+        const slices: Uint8Array[] = [];
         const hash = nodeCrypto().createHash("sha256");
         let length = 0;
         while (rest !== undefined && length < pieceBytes) {
-          const taken: Uint8Array = rest.subarray(0, Math.min(SLICE_BYTES, pieceBytes - length));
-          if (length + taken.length > buffer.length) {
-            const larger = pool.take();
-            buffer.copy(larger, 0, 0, length);
-            buffer = larger;
+          const slice = await memory.take();
+          let at = 0;
+          const end = Math.min(SLICE_BYTES, pieceBytes - length);
+          while (rest !== undefined && at < end) {
+            const taken: Uint8Array = rest.subarray(0, end - at);
+            slice.set(taken, at);
+            at += taken.length;
+            rest = taken.length < rest.length ? rest.subarray(taken.length) : await next();
           }
-          buffer.set(taken, length);
-          hash.update(taken);
-          length += taken.length;
-          rest = taken.length < rest.length ? rest.subarray(taken.length) : await next();
+          const bytes = slice.subarray(0, at);
+          hash.update(bytes);
+          slices.push(bytes);
+          length += at;
         }
         const isLast = rest === undefined;
-        const kept = buffer;
-        const bytes = kept.subarray(0, length);
-        yield { number, bytes, sha256: hash.digest("hex"), isLast, release: () => pool.give(kept) };
+        const release = () => memory.give(slices.splice(0));
+        yield { number, length, body: joined(slices, length), sha256: hash.digest("hex"), isLast, release };
         if (isLast) return;
       }
     },
@@ -189,20 +217,42 @@ function chunkReader(source: Chunks): {
   };
 }
 
-/** Memory for pieces, used again: what a large upload takes does not depend on when garbage is collected. */
-class Pool {
-  readonly #bytes: number;
-  readonly #free: Buffer[] = [];
+function joined(slices: readonly Uint8Array[], length: number): Uint8Array | S3Body {
+  if (slices.length < 2) return slices[0] ?? new Uint8Array();
+  return {
+    length,
+    async *open() {
+      yield* slices;
+    },
+  };
+}
 
-  constructor(bytes: number) {
-    this.#bytes = bytes;
+/** Memory by slices, used again; whoever takes more than there may be waits until some is given back. */
+class Slices {
+  readonly #free: Uint8Array[] = [];
+  readonly #waiting: ((slice: Uint8Array) => void)[] = [];
+  #left: number;
+
+  constructor(min: number, wanted: number) {
+    this.#left = Math.max(min, wanted);
   }
 
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
+  async take(): Promise<Uint8Array> {
+    const free = this.#free.pop();
+    if (free) return free;
+    if (this.#left > 0) {
+      this.#left--;
+      return Buffer.allocUnsafeSlow(SLICE_BYTES);
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  give(buffer: Buffer): void {
-    if (buffer.length === this.#bytes) this.#free.push(buffer);
+  give(slices: readonly Uint8Array[]): void {
+    for (const { buffer } of slices) {
+      const slice = new Uint8Array(buffer);
+      const first = this.#waiting.shift();
+      if (first) first(slice);
+      else this.#free.push(slice);
+    }
   }
 }

@@ -1,16 +1,18 @@
 /**
  * An upload of any size: in one request where it fits into a part, else in parts, a few at a time. What fails is removed from
- * the store again, and it is looked that it is gone; or it is kept, where that was asked for, and continued later. Memory: as
- * many parts as are under way. Nothing is sent twice that cannot be read twice.
+ * the store again, and it is looked that it is gone; or it is kept, where that was asked for, and continued later. Memory: of
+ * a stream as many parts as are under way, of a file next to none. Nothing is sent twice that cannot be read twice.
  */
 
 import { sendingMs } from "./backoff.js";
+import { nodeCrypto } from "./builtin.js";
 import { checkPut } from "./call-checks.js";
 import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { md5Hex } from "./etag.js";
 import { customerKey, putHeaders } from "./object-options.js";
 import { integer } from "./options.js";
 import type { S3CallOptions, S3Calls } from "./s3-calls.js";
+import type { S3Body } from "./s3-exchange.js";
 import { PARTS_MAX, type S3ListedPart, type S3Multipart, type S3Part } from "./s3-multipart.js";
 import type { S3Objects, S3PutOptions } from "./s3-objects.js";
 import type { PutAnswer } from "./store.js";
@@ -29,7 +31,7 @@ export interface S3UploadProgress {
 export interface S3UploadOptions extends Omit<S3PutOptions, "once" | "validForMs"> {
   /** Larger bodies go in parts of this size; 5 MiB to 5 GiB. Raised where 10 000 parts would not do. Default 16 MiB. */
   readonly partBytes?: number | undefined;
-  /** Parts under way at once, 1 to 32. Default 4. */
+  /** Parts under way at once, 1 to 32; of a stream so many are in memory. Default 4; of a stream 1, and half of the next one. */
   readonly parallel?: number | undefined;
   /**
    * Continue this unfinished upload: what is there and the same is not sent again. Needs a source that can be read again. Type,
@@ -55,6 +57,9 @@ const PART_BYTES = 16 * MIB;
 const PART_MIN_BYTES = 5 * MIB;
 const PART_MAX_BYTES = 5 * 1024 * MIB;
 const PARALLEL = 4;
+/** What can be read once only has to be in memory until it is sent: while a part is, half of the next one is read. */
+const PARALLEL_OF_STREAM = 2;
+const HELD_OF_STREAM = 1.5;
 
 export interface UploadHands {
   readonly calls: S3Calls;
@@ -113,7 +118,8 @@ class Upload {
     const { uploadId } = this.#options;
     const there = uploadId === undefined ? undefined : await this.#listed(uploadId);
     this.#uploadId = uploadId;
-    const cut = this.#pieces.cut(this.#partBytes(there));
+    const partBytes = this.#partBytes(there);
+    const cut = this.#pieces.cut(partBytes, this.#heldParts() * partBytes);
     const first = await this.#next(cut);
     if (first === undefined) throw new Error("a source without a piece");
     if (first.isLast && uploadId === undefined) return this.#inOne(first);
@@ -135,14 +141,14 @@ class Upload {
     }
   }
 
-  async #inOne({ bytes, sha256 }: UploadPiece): Promise<S3UploadAnswer> {
-    const call = { ...this.#options, ...this.#call(bytes.length), bodySha256: sha256 };
-    const answer = await this.#hands.objects.put(this.#key, bytes, call);
+  async #inOne({ body, length, sha256 }: UploadPiece): Promise<S3UploadAnswer> {
+    const call = { ...this.#options, ...this.#call(length), bodySha256: sha256 };
+    const answer = await this.#hands.objects.send(this.#key, body, call);
     if (answer.outcome === "stored") {
-      this.#sentBytes = bytes.length;
+      this.#sentBytes = length;
       this.#tell();
     }
-    return { ...answer, size: bytes.length, parts: 1 };
+    return { ...answer, size: length, parts: 1 };
   }
 
   async #create(): Promise<string> {
@@ -163,7 +169,7 @@ class Upload {
     cut: AsyncGenerator<UploadPiece, void, void>,
     there: ReadonlyMap<number, S3ListedPart> | undefined,
   ): Promise<number> {
-    const parallel = this.#options.parallel ?? PARALLEL;
+    const parallel = this.#options.parallel ?? (this.#pieces.isRewindable ? PARALLEL : PARALLEL_OF_STREAM);
     const underWay = new Set<Promise<void>>();
     let size = 0;
     try {
@@ -174,7 +180,7 @@ class Upload {
             `must be so large that ${PARTS_MAX} parts suffice`,
             this.#options.partBytes,
           );
-        size += piece.bytes.length;
+        size += piece.length;
         const sending = this.#send(piece, there?.get(piece.number));
         const work = sending
           .catch((reason: unknown) => this.#fail(reason))
@@ -182,7 +188,7 @@ class Upload {
             underWay.delete(work);
           });
         underWay.add(work);
-        // Before the next one is read: no more than `parallel` of them are in memory.
+        // Before the next one is read.
         if (underWay.size >= parallel) await Promise.race(underWay);
         if (this.#failure) break;
       }
@@ -196,18 +202,18 @@ class Upload {
   }
 
   async #send(piece: UploadPiece, had: S3ListedPart | undefined): Promise<void> {
-    const { number, bytes, sha256 } = piece;
-    const isThere = had?.size === bytes.length && had.etag.replaceAll('"', "") === md5Hex(bytes);
+    const { number, body, length, sha256 } = piece;
+    const isThere = had?.size === length && had.etag.replaceAll('"', "") === (await md5Of(body));
     const part = isThere
       ? had
-      : await this.#hands.multipart.part(this.#key, this.#uploadId!, number, bytes, {
-          ...this.#call(bytes.length),
+      : await this.#hands.multipart.part(this.#key, this.#uploadId!, number, body, {
+          ...this.#call(length),
           sha256,
           headers: customerKey(this.#options.headers),
         });
     piece.release();
     this.#parts[number - 1] = { number, etag: part.etag };
-    this.#sentBytes += bytes.length;
+    this.#sentBytes += length;
     this.#tell();
   }
 
@@ -253,6 +259,11 @@ class Upload {
     return Math.ceil(size / PARTS_MAX / MIB) * MIB;
   }
 
+  /** Of what can be read once only. */
+  #heldParts(): number {
+    return this.#options.parallel ?? HELD_OF_STREAM;
+  }
+
   async #next(cut: AsyncGenerator<UploadPiece, void, void>): Promise<UploadPiece | undefined> {
     // A source may be silent for ever.
     const { done, value } = await this.#orAbort(cut.next());
@@ -289,6 +300,13 @@ class Upload {
     const limitMs = timeoutMs ?? this.#hands.calls.limitMs({}) + sendingMs(bytes);
     return { bucket, signal, timeoutMs: limitMs };
   }
+}
+
+async function md5Of(body: Uint8Array | S3Body): Promise<string> {
+  if (body instanceof Uint8Array) return md5Hex(body);
+  const hash = nodeCrypto().createHash("md5");
+  for await (const chunk of body.open()) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 function sizes(parts: ReadonlyMap<number, S3ListedPart>): number[] {

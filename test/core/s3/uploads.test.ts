@@ -1,5 +1,5 @@
 /** Uploads of any size: whole or not at all, nothing left behind, and continued where they ended. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -79,21 +79,41 @@ describe("an upload", () => {
     expect(emulator.seen.filter(isPart)).toEqual([]);
   });
 
-  it("sends again what fails on the way, also part by part", async () => {
+  it.each([
+    ["chunks", () => chunks(BODY)],
+    ["a file", () => ({ file: fileOf(BODY) })],
+  ] as const)("of %s sends again what fails on the way, also part by part", async (_name, source) => {
     const { emulator, session } = await setup();
     for (const fault of [
       refusing(500, "InternalError"),
       { kind: "reset", apply: true },
       { kind: "reset", apply: false, afterBytes: 100_000 },
     ] as const) {
-      emulator.script(isNth(2), fault);
-      expect(await session.upload("k", chunks(BODY), { partBytes: PART })).toMatchObject({
+      for (const number of [1, 2]) emulator.script(isNth(number), fault);
+      expect(await session.upload("k", source(), { partBytes: PART })).toMatchObject({
         outcome: "stored",
         parts: 2,
       });
     }
     const got = await session.getObject("k");
     expect(got.found && BODY.equals(got.body)).toBe(true);
+  });
+
+  it("of a file that becomes shorter while a part of it is sent ends at once, and leaves none", async () => {
+    const { emulator, session } = await setup();
+    const file = fileOf(BODY);
+    const uploading = session.upload(
+      "k",
+      { file },
+      // It was hashed, and is read again to be sent.
+      { partBytes: PART, onProgress: () => truncateSync(file, 3 * MIB) },
+    );
+    expect(await failure(uploading, emulator)).toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining("must not become shorter"),
+    });
+    expect(emulator.uploads()).toEqual([]);
+    expect(emulator.seen.filter(isNth(1)).length).toBeLessThan(2);
   });
 
   it("that fails leaves no part behind, whatever fails", async () => {
@@ -196,7 +216,12 @@ describe("an upload", () => {
     expect(emulator.uploads()).toEqual([]);
   });
 
-  it("holds no more parts in memory than are under way", async () => {
+  it.each([
+    // Two parts of five, and one chunk to see that there is more.
+    [{ parallel: 2 }, 2, 11],
+    // One part and half of the next, and the chunk that has no room.
+    [{}, 1, 8],
+  ] as const)("holds no more of a stream in memory than it may: %j", async (options, parts, chunksTaken) => {
     const { emulator, session } = await setup();
     let release = () => {};
     const until = new Promise<void>((resolve) => {
@@ -210,11 +235,10 @@ describe("an upload", () => {
         yield BODY.subarray(n * 1000, n * 1000 + MIB);
       }
     };
-    const uploading = session.upload("k", source(), { partBytes: PART, parallel: 2 });
-    while (emulator.seen.filter(isPart).length < 2) await new Promise((resolve) => setImmediate(resolve));
+    const uploading = session.upload("k", source(), { partBytes: PART, ...options });
+    while (emulator.seen.filter(isPart).length < parts) await new Promise((resolve) => setImmediate(resolve));
     for (let turn = 0; turn < 300; turn++) await new Promise((resolve) => setImmediate(resolve));
-    // Two parts of five, and one chunk to see that there is more.
-    expect(taken).toBe(11);
+    expect(taken).toBe(chunksTaken);
     release();
     expect(await uploading).toMatchObject({ outcome: "stored", parts: 3 });
   });

@@ -42,6 +42,16 @@ export const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
   "key `/a`": ({ session }) => keyRound(session, "/slash"),
   "key `a//b`": ({ session }) => keyRound(session, "double//slash"),
   "key `a/` with a body": ({ session }) => keyRound(session, "trail/"),
+  "keys `n` and `n/b` both, listed": async ({ session }) => {
+    await session.putObject("nested/n", "1");
+    return said(session.putObject("nested/n/b", "2"), async () => {
+      const listed: string[] = [];
+      for await (const { key } of session.objects("nested/")) listed.push(key);
+      // What no listing shows, nobody clears away.
+      await session.deleteObject("nested/n/b");
+      return listed.length === 2 ? "both" : `**only \`${listed[0]?.slice(7)}\`**`;
+    });
+  },
   "key with a tab and a line break": ({ session }) => keyRound(session, "ctl\ta\nb"),
   "key of 1,024 bytes, no slash": ({ session }) => keyRound(session, `l${"o".repeat(1023)}`),
   "metadata: a name with `_`": async ({ session }) => {

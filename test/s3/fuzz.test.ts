@@ -14,9 +14,9 @@ import { BucketlockError, openS3Session, type S3Session } from "../../packages/c
 import { contentRange, count } from "../../packages/core/src/object-facts.js";
 import { loadXmlReader } from "../../packages/core/src/s3-exchange.js";
 import { parseSections } from "../../packages/core/src/shared-config.js";
-import { XmlFault } from "../../packages/core/src/xml.js";
 import { ALGORITHMS, checksum } from "../emulators/s3/checksums.js";
 import { S3Emulator } from "../emulators/s3/emulator.js";
+import { damage, damaged, tried } from "./damage.js";
 
 const RUNS = Number(process.env.BUCKETLOCK_FUZZ ?? 1_000);
 const options = { numRuns: RUNS, seed: Number(process.env.BUCKETLOCK_SEED ?? 20_261_121) };
@@ -220,60 +220,6 @@ describe("XML that means the same is read the same", () => {
 });
 
 // -- Damage --------------------------------------------------------------------------------------------------------------
-
-type Damage = (bytes: Buffer, at: number, dice: number) => Buffer;
-const SCRAPS = [
-  "<",
-  ">",
-  "&",
-  "</",
-  "<![CDATA[x]]>",
-  "<!DOCTYPE a>",
-  "&#xD800;",
-  "&nope;",
-  "\0",
-  "<Key>",
-  "</Key>",
-  "<Error>",
-  "%",
-  "<?x?>",
-  "\ufffe",
-  "<html>",
-];
-const DAMAGES: Readonly<Record<string, Damage>> = {
-  flip: (bytes, at, dice) => splice(bytes, at, 1, Buffer.from([(bytes[at] ?? 0) ^ (1 << (dice % 8))])),
-  drop: (bytes, at, dice) => splice(bytes, at, 1 + (dice % 40), Buffer.alloc(0)),
-  insert: (bytes, at, dice) => splice(bytes, at, 0, Buffer.from(SCRAPS[dice % SCRAPS.length]!)),
-  repeat: (bytes, at, dice) => splice(bytes, at, 0, bytes.subarray(at, at + 1 + (dice % 60))),
-  swap: (bytes, at) => Buffer.concat([bytes.subarray(at), bytes.subarray(0, at)]),
-};
-function splice(bytes: Buffer, at: number, length: number, by: Buffer): Buffer {
-  return Buffer.concat([bytes.subarray(0, at), by, bytes.subarray(at + length)]);
-}
-const damage = fc.array(
-  fc.record({ kind: fc.constantFrom(...Object.keys(DAMAGES)), where: fc.nat(10_000), dice: fc.nat(10_000) }),
-  {
-    minLength: 1,
-    maxLength: 3,
-  },
-);
-type Damages = typeof damage extends fc.Arbitrary<infer T> ? T : never;
-function damaged(bytes: Buffer, all: Damages): Buffer {
-  return all.reduce(
-    (before, { kind, where, dice }) => DAMAGES[kind]!(before, where % (before.length + 1), dice),
-    bytes,
-  );
-}
-
-/** The answer, or that there is a fault; anything else is thrown on. */
-function tried<T>(work: () => T): T | "fault" {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof XmlFault) return "fault";
-    throw error;
-  }
-}
 
 describe("XML that was damaged", () => {
   it("cut off anywhere is a fault, and never the half that came", () => {

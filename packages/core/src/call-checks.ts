@@ -3,7 +3,7 @@
  * caller's own abort reason), never mends what came.
  */
 import { InvalidError } from "./errors.js";
-import { durationMs, integer, objectKey, text } from "./options.js";
+import { durationMs, integer, namesAndValues, object, objectKey, text } from "./options.js";
 import type { CallOptions, Condition, DeleteTarget, ListOptions, PutOptions } from "./store.js";
 
 /** Limit of a call that brought none, in ms. */
@@ -15,7 +15,12 @@ const PAGE_SIZE = 1000;
 export function checkCall(options: CallOptions): number {
   const timeoutMs = options.timeoutMs;
   const limitMs = timeoutMs === undefined ? CALL_TIMEOUT_MS : durationMs("timeoutMs", timeoutMs, { min: 1 });
-  options.signal?.throwIfAborted();
+  const signal: Partial<AbortSignal> | null | undefined = options.signal;
+  if (signal == null) return limitMs;
+  // The controller instead of its signal is soon said.
+  if (typeof signal.throwIfAborted !== "function" || typeof signal.addEventListener !== "function")
+    throw new InvalidError("signal", "must be an AbortSignal (of a controller: its `signal`)", signal);
+  signal.throwIfAborted();
   return limitMs;
 }
 
@@ -28,7 +33,7 @@ export function checkPut(key: string, body: unknown, options: PutOptions): void 
 }
 
 export function checkMetadata(metadata: PutOptions["metadata"]): void {
-  for (const [name, value] of Object.entries(metadata ?? {})) {
+  for (const [name, value] of namesAndValues("metadata", metadata)) {
     if (!isMetadataName(name))
       throw new InvalidError("metadata", "names must be of a-z, 0-9, -, _ and .", name, { details: { name } });
     if (typeof value !== "string" || !isMetadataValue(value))
@@ -51,13 +56,24 @@ export function isMetadataValue(value: string): boolean {
 
 function checkCondition(condition: Condition | undefined): void {
   if (condition === undefined) return;
-  if ("absent" in condition ? condition.absent === true : typeof condition.etag === "string" && condition.etag !== "")
-    return;
+  if (typeof condition === "object" && condition !== null) {
+    if ("absent" in condition ? condition.absent === true : typeof condition.etag === "string" && condition.etag !== "")
+      return;
+  }
   throw new InvalidError("condition", "must be { absent: true } or { etag: a string }", condition);
+}
+
+/** Keys, or keys with versions, as targets. */
+export function targetsOf(given: readonly (string | DeleteTarget)[]): DeleteTarget[] {
+  if (!Array.isArray(given)) throw new InvalidError("keys", "must be an array", given);
+  const targets = given.map((target: string | DeleteTarget) => (typeof target === "string" ? { key: target } : target));
+  checkTargets(targets);
+  return targets;
 }
 
 export function checkTargets(targets: readonly DeleteTarget[]): void {
   for (const target of targets) {
+    object("target", target);
     objectKey("key", target.key);
     if (target.versionId !== undefined) text("versionId", target.versionId);
   }

@@ -149,8 +149,13 @@ const BY_S3_CODE: Readonly<Record<string, Rule>> = {
   BucketAlreadyExists: "STORE_BUCKET_EXISTS",
   BucketAlreadyOwnedByYou: "STORE_BUCKET_EXISTS",
   BucketNotEmpty: "STORE_BUCKET_NOT_EMPTY",
-  // A 409 that is no collision: the bucket is not made for it.
+  XMinioAdminBucketQuotaExceeded: "STORE_FULL",
+  // A 409 that is no collision: the bucket is not made for it, or `a` is there and the key is `a/b` (versitygw, MinIO).
   InvalidBucketState: "STORE_REFUSED",
+  ObjectParentIsFile: "STORE_REFUSED",
+  XMinioObjectExistsAsDirectory: "STORE_REFUSED",
+  // A 403 that is no want of rights: the object is in an archive, and must be restored first.
+  InvalidObjectState: "STORE_REFUSED",
 };
 
 /** By status, when no known code came with it. */

@@ -9,7 +9,7 @@ import type { S3DownloadAnswer } from "./download.js";
 import { InvalidError } from "./errors.js";
 import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
 import type { S3StreamAnswer, S3StreamOptions } from "./object-stream.js";
-import { durationMs, integer, text } from "./options.js";
+import { callback, durationMs, integer, object, text } from "./options.js";
 import { Origins } from "./origins.js";
 import { type Random, systemRandom } from "./random.js";
 import { S3Calls } from "./s3-calls.js";
@@ -56,6 +56,8 @@ export class HttpSession {
   readonly #random: Random;
 
   constructor(options: HttpSessionOptions) {
+    object("options", options);
+    callback("onEvent", options.onEvent);
     const clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#origins = new Origins({

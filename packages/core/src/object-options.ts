@@ -4,7 +4,7 @@
  */
 import { formatHttpDate } from "./clock.js";
 import { InvalidError } from "./errors.js";
-import { integer, text } from "./options.js";
+import { integer, namesAndValues, text } from "./options.js";
 import type { Pair } from "./uri.js";
 
 /** Bytes from `start`, up to and with `end`; without `end` to the last one. Or the last so many. */
@@ -59,9 +59,12 @@ export function putHeaders(options: {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }): Pair[] {
-  const headers: Pair[] = [["content-type", options.contentType ?? "application/octet-stream"]];
+  const { contentType = "application/octet-stream" } = options;
+  if (typeof contentType !== "string" || !isHeaderValue(contentType))
+    throw new InvalidError("contentType", "must be a string of printable ASCII", contentType);
+  const headers: Pair[] = [["content-type", contentType]];
   let bytes = 0;
-  for (const [name, value] of Object.entries(options.metadata ?? {})) {
+  for (const [name, value] of namesAndValues("metadata", options.metadata)) {
     headers.push([`x-amz-meta-${name}`, value]);
     bytes += name.length + value.length;
   }
@@ -75,15 +78,19 @@ export function putHeaders(options: {
   return headers;
 }
 
+function isHeaderValue(value: string): boolean {
+  return /^[\x20-\x7e]*$/.test(value);
+}
+
 /** Headers as the caller named them, in lower case. */
 export function extraHeaders(given: Readonly<Record<string, string>> | undefined): Pair[] {
-  return Object.entries(given ?? {}).map(([rawName, value]) => {
+  return namesAndValues("headers", given).map(([rawName, value]) => {
     const name = rawName.toLowerCase();
     if (!/^[a-z0-9-]+$/.test(name)) throw new InvalidError("headers", "names must be of a-z, 0-9 and -", rawName);
     if (OURS.has(name) || name.startsWith("x-amz-meta-") || OURS_OF_COPIES.test(name))
       throw new InvalidError("headers", "must not hold what has an option of its own or frames the request", rawName);
     // The value is not shown: it may be an encryption key.
-    if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))
+    if (typeof value !== "string" || !isHeaderValue(value))
       throw new InvalidError(`headers.${name}`, "must be a string of printable ASCII", typeof value);
     return [name, value];
   });
@@ -132,8 +139,9 @@ export function readHeaders(
     ["ifUnmodifiedSinceMs", "if-unmodified-since"],
   ] as const) {
     const at = options[option];
-    if (at !== undefined)
-      headers.push([name, formatHttpDate(integer(option, Math.trunc(at), { min: 0, max: 253_402_300_799_999 }))]);
+    if (at === undefined) continue;
+    if (typeof at !== "number") throw new InvalidError(option, "must be an instant in ms since 1970", at);
+    headers.push([name, formatHttpDate(integer(option, Math.trunc(at), { min: 0, max: 253_402_300_799_999 }))]);
   }
   if (options.range !== undefined) headers.push(["range", rangeHeader(options.range)]);
   return headers;

@@ -34,6 +34,36 @@ export function oneOf<const T extends string>(option: string, value: unknown, al
   return value as T;
 }
 
+export function flag(option: string, value: unknown): boolean {
+  if (typeof value !== "boolean") throw new InvalidError(option, "must be true or false", value);
+  return value;
+}
+
+export function callback(option: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") throw new InvalidError(option, "must be a function", value);
+}
+
+export function object(option: string, value: unknown): object {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new InvalidError(option, "must be an object", value);
+  return value;
+}
+
+/**
+ * Names and values of an object; none where there is none. A Map, or the Headers of fetch, would pass for an empty one, and a
+ * string for its characters. What came is not shown: it may be a secret.
+ */
+export function namesAndValues<T>(option: string, value: Readonly<Record<string, T>> | undefined): [string, T][] {
+  if (value === undefined) return [];
+  if (typeof value !== "object" || value === null || Symbol.iterator in value)
+    throw new InvalidError(
+      option,
+      "must be an object such as { name: value } (of a Map or Headers: Object.fromEntries)",
+      typeof value === "object" ? value : typeof value,
+    );
+  return Object.entries(value);
+}
+
 const KEY_MAX_BYTES = 1024;
 
 /** A key that every store takes: 1 to 1024 bytes of well-formed UTF-8, no `.` or `..` segment (URL parsers eat those before signing). */

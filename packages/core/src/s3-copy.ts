@@ -7,7 +7,7 @@ import { checkMetadata, isMetadataName, isMetadataValue } from "./call-checks.js
 import { formatHttpDate, parseInstantMs } from "./clock.js";
 import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { customerKey, extraHeaders, isCustomerKey, putHeaders, sourceKey } from "./object-options.js";
-import { integer, objectKey, text } from "./options.js";
+import { integer, object, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
 import { type Described, type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
 import { readCopy } from "./s3-documents.js";
@@ -391,7 +391,7 @@ function httpDate(option: string, ms: unknown): string {
 
 /** Before anything is sent. */
 function checkReplace(given: S3Metadata): void {
-  if (typeof given !== "object" || given === null) throw new InvalidError("replace", "must be an object", given);
+  object("replace", given);
   checkMetadata(given.metadata);
   putHeaders(given);
 }

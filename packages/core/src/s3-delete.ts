@@ -2,7 +2,7 @@
  * The deleting verbs of a session on what is named: one object or version, one under a condition, and many. It remembers
  * that a server has no request for many; finding out what versions there are is s3-purge's.
  */
-import { checkTargets } from "./call-checks.js";
+import { targetsOf } from "./call-checks.js";
 import { StoreError } from "./errors.js";
 import { objectKey, text } from "./options.js";
 import { type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
@@ -42,8 +42,8 @@ export class S3Delete {
     return this.#hasMany;
   }
 
-  async one(target: DeleteTarget, options: S3DeleteOptions): Promise<S3DeleteAnswer> {
-    checkTargets([target]);
+  async one(given: string | DeleteTarget, options: S3DeleteOptions): Promise<S3DeleteAnswer> {
+    const [target] = targetsOf([given]) as [DeleteTarget];
     const outcome = await this.#calls.call(options, {
       request: "deleteObject",
       key: target.key,
@@ -76,9 +76,7 @@ export class S3Delete {
   }
 
   async many(given: readonly (string | DeleteTarget)[], options: S3DeleteManyOptions): Promise<DeleteManyAnswer> {
-    const named = given.map((target) => (typeof target === "string" ? { key: target } : target));
-    checkTargets(named);
-    const targets = withoutRepeats(named);
+    const targets = withoutRepeats(targetsOf(given));
     const quiet = options.quiet ?? false;
     const left = this.#calls.sharing(options);
     const one = (target: DeleteTarget) => this.one(target, left());

@@ -3,7 +3,7 @@
  * Pure. What a document says that has no place here is a fault, not dropped.
  */
 import { InvalidError } from "./errors.js";
-import { integer, oneOf, text as textOption } from "./options.js";
+import { integer, object, oneOf, text as textOption } from "./options.js";
 import {
   child,
   fitsXml,
@@ -57,7 +57,10 @@ export interface AccessControl {
 /** AccessControlPolicy. Throws XmlFault. */
 export function readAccessControl(xml: XmlReader, body: Uint8Array): AccessControl {
   const node = xml.root(body, "AccessControlPolicy");
-  return { owner: ownerOf(node) ?? {}, grants: grantsOf(child(node, "AccessControlList") ?? {}, PERMISSIONS) };
+  // Whoever writes back what was read must not take everybody's rights for a page that lost them.
+  const grants = child(node, "AccessControlList");
+  if (grants === undefined) throw new XmlFault("incomplete", "rights without <AccessControlList>");
+  return { owner: ownerOf(node) ?? {}, grants: grantsOf(grants, PERMISSIONS) };
 }
 
 /** The content of an AccessControlPolicy. Throws InvalidError. */
@@ -94,10 +97,13 @@ function grantTrees<P extends string>(
   permissions: readonly P[],
 ): readonly XmlTree[] {
   if (!Array.isArray(grants)) throw new InvalidError("grants", "must be an array", grants);
-  return grants.map(({ grantee, permission }) => ({
-    Grantee: { "@xmlns:xsi": XSI, ...granteeTree(grantee) },
-    Permission: oneOf("grants.permission", permission, permissions),
-  }));
+  return grants.map((grant: { readonly grantee: Grantee; readonly permission: P }) => {
+    object("grants", grant);
+    return {
+      Grantee: { "@xmlns:xsi": XSI, ...granteeTree(grant.grantee) },
+      Permission: oneOf("grants.permission", grant.permission, permissions),
+    };
+  });
 }
 
 function granteeTree(grantee: Grantee): { readonly [name: string]: XmlTree | undefined } & object {
@@ -138,7 +144,7 @@ export function readLogging(xml: XmlReader, body: Uint8Array): BucketLogging | u
 
 export function loggingTree(logging: BucketLogging | undefined): Content {
   if (logging === undefined) return {};
-  const { bucket, prefix, grants } = logging;
+  const { bucket, prefix, grants } = object("logging", logging) as BucketLogging;
   return {
     LoggingEnabled: {
       TargetBucket: plain("logging.bucket", bucket),
@@ -212,17 +218,18 @@ export interface Retention {
 /** ObjectLockConfiguration. Throws XmlFault. */
 export function readObjectLock(xml: XmlReader, body: Uint8Array): ObjectLock {
   const node = xml.root(body, "ObjectLockConfiguration");
-  const enabled = text(node, "ObjectLockEnabled") === "Enabled";
+  const enabled = isOn(node, "ObjectLockEnabled", "Enabled", "Disabled");
   const rule = child(child(node, "Rule") ?? {}, "DefaultRetention");
   if (rule === undefined) return { enabled };
   const [days, years] = ["Days", "Years"].map((name) => count(rule, name));
+  if (!days && !years) throw new XmlFault("incomplete", "a default retention without <Days> or <Years>");
   return { enabled, defaultRetention: { mode: modeOf(rule), ...(years ? { years } : { days }) } };
 }
 
 export function objectLockTree(lock: Omit<ObjectLock, "enabled">): Content {
   const { defaultRetention } = lock;
   if (defaultRetention === undefined) return { ObjectLockEnabled: "Enabled" };
-  const { mode, days, years } = defaultRetention;
+  const { mode, days, years } = object("defaultRetention", defaultRetention) as DefaultRetention;
   if ((days === undefined) === (years === undefined))
     throw new InvalidError("defaultRetention", "must have days or years, one of them", defaultRetention);
   const period =
@@ -234,7 +241,8 @@ export function objectLockTree(lock: Omit<ObjectLock, "enabled">): Content {
 export function readRetention(xml: XmlReader, body: Uint8Array): Retention | undefined {
   // versitygw names it as AWS names the type.
   const node = xml.root(body, "Retention", "ObjectLockRetention");
-  return text(node, "Mode") ? { mode: modeOf(node), untilMs: instant(node, "RetainUntilDate") } : undefined;
+  const isThere = text(node, "Mode") || text(node, "RetainUntilDate");
+  return isThere ? { mode: modeOf(node), untilMs: instant(node, "RetainUntilDate") } : undefined;
 }
 
 /** `until` is an instant of ISO 8601. Without one: the retention is taken off. */
@@ -244,7 +252,14 @@ export function retentionTree(mode: RetentionMode | undefined, until: string | u
 
 /** LegalHold. Throws XmlFault. */
 export function readLegalHold(xml: XmlReader, body: Uint8Array): boolean {
-  return text(xml.root(body, "LegalHold"), "Status") === "ON";
+  return isOn(xml.root(body, "LegalHold"), "Status", "ON", "OFF");
+}
+
+/** Absent or empty is off; what is neither word may mean anything. */
+function isOn(node: XmlNode, name: string, on: string, off: string): boolean {
+  const said = text(node, name) || off;
+  if (said !== on && said !== off) throw new XmlFault("foreign", `<${name}> is neither ${on} nor ${off}`);
+  return said === on;
 }
 
 function modeOf(node: XmlNode): RetentionMode {

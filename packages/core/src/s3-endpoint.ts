@@ -3,7 +3,7 @@
  * be rewritten on the way.
  */
 import { InvalidError } from "./errors.js";
-import { text } from "./options.js";
+import { flag, text } from "./options.js";
 import { encodePath } from "./uri.js";
 
 export interface S3EndpointSettings {
@@ -44,7 +44,7 @@ export class S3Endpoint {
     this.isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
     // A dot in the bucket would not match the wildcard certificate of the virtual host.
     const fits = this.bucket === undefined || /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
-    const pathStyle = settings.forcePathStyle ?? (!this.isAws || !fits);
+    const pathStyle = flag("forcePathStyle", settings.forcePathStyle ?? (!this.isAws || !fits));
     if (!pathStyle && !fits)
       throw new InvalidError("bucket", "must be of a-z, 0-9 and - to be part of a host name", this.bucket);
     const base = url.pathname.replace(/\/+$/, "");

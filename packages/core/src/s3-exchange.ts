@@ -289,6 +289,9 @@ export class S3Exchange {
     const region = answer.header("x-amz-bucket-region");
     if (shape.method === "HEAD" && answer.status === 400 && addressing.moved(ask, { region }) !== undefined)
       said = { code: "AuthorizationHeaderMalformed", message: "", region };
+    // Reading a delete marker by its version: there is no object, which is no want of the server's.
+    if (answer.status === 405 && answer.header("x-amz-delete-marker") === "true")
+      said = { code: "NoSuchVersion", message: "a delete marker" };
     const note: Note = {
       status: answer.status,
       said,

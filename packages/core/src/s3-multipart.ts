@@ -5,9 +5,9 @@
  * Rules: "Uploading and copying objects using multipart upload", Amazon S3 user guide.
  */
 import { nodeCrypto } from "./builtin.js";
-import { StoreError } from "./errors.js";
-import { putHeaders } from "./object-options.js";
-import { integer, objectKey, text } from "./options.js";
+import { InvalidError, StoreError } from "./errors.js";
+import { extraHeaders, putHeaders } from "./object-options.js";
+import { integer, object, objectKey, text } from "./options.js";
 import type { Described, S3CallOptions, S3Calls } from "./s3-calls.js";
 import { readComplete } from "./s3-documents.js";
 import type { S3Body } from "./s3-exchange.js";
@@ -89,11 +89,12 @@ export class S3Multipart {
     options: S3PartOptions,
   ): Promise<Answer & S3Part> {
     integer("partNumber", number, { min: 1, max: PARTS_MAX });
+    if (!(body instanceof Uint8Array)) throw new InvalidError("body", "must be a Uint8Array", body);
     const ask: Described = {
       request: "uploadPart",
       key: objectKey("key", key),
       query: [["partNumber", String(number)], uploadQuery(uploadId)],
-      headers: Object.entries(options.headers ?? {}),
+      headers: extraHeaders(options.headers),
       body,
       bodySha256: options.sha256,
     };
@@ -116,13 +117,20 @@ export class S3Multipart {
     options: S3CompleteOptions,
   ): Promise<PutAnswer> {
     const limited = { ...options, timeoutMs: options.timeoutMs ?? COMPLETE_MS };
-    const Part = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
+    if (!Array.isArray(parts)) throw new InvalidError("parts", "must be an array", parts);
+    const Part = parts.map((part: S3Part) => {
+      const { number, etag } = object("parts", part) as S3Part;
+      return {
+        PartNumber: integer("parts.number", number, { min: 1, max: PARTS_MAX }),
+        ETag: text("parts.etag", etag),
+      };
+    });
     const { body, headers } = await this.#calls.document("CompleteMultipartUpload", { Part });
     const ask: Described = {
       request: "completeMultipartUpload",
       key: objectKey("key", key),
       query: [uploadQuery(uploadId)],
-      headers: [...headers, ...Object.entries(options.headers ?? {})],
+      headers: [...headers, ...extraHeaders(options.headers)],
       body,
       condition: this.#calls.condition(options.condition),
     };
@@ -160,7 +168,7 @@ export class S3Multipart {
         const head = await this.#calls.call(call, {
           request: "headObject",
           key,
-          headers: Object.entries(options.headers ?? {}),
+          headers: extraHeaders(options.headers),
         });
         const etag = head.outcome === "done" ? head.answer.header("etag") : undefined;
         if (head.outcome === "done" && etag?.replaceAll('"', "") === expected) {
@@ -225,6 +233,7 @@ export class S3Multipart {
 
   /** Unfinished uploads of keys with this prefix, page by page. */
   async *uploads(prefix: string, options: S3CallOptions): AsyncGenerator<S3UploadsPage, void, void> {
+    if (typeof prefix !== "string") throw new InvalidError("prefix", "must be a string", prefix);
     let from: Pair[] = [];
     for (;;) {
       const query: Pair[] = [["prefix", prefix], ...from];

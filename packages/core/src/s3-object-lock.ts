@@ -4,7 +4,7 @@
  */
 import { formatInstant } from "./clock.js";
 import { InvalidError, StoreError } from "./errors.js";
-import { objectKey, oneOf } from "./options.js";
+import { object, objectKey, oneOf } from "./options.js";
 import type { HttpAnswer } from "./request.js";
 import { type S3CallOptions, type S3Calls, versionQuery } from "./s3-calls.js";
 import {
@@ -65,6 +65,7 @@ export class S3ObjectLock {
   }
 
   async setRetention(key: string, retention: Retention | undefined, options: PutRetentionOptions): Promise<void> {
+    if (retention !== undefined) object("retention", retention);
     const until = retention === undefined ? undefined : instantOf(retention.untilMs);
     const document = await this.#calls.document("Retention", retentionTree(retention?.mode, until));
     const headers = document.headers;

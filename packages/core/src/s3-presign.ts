@@ -3,7 +3,7 @@
  * clock and keys are handed in. It never sends anything, and never puts a secret anywhere but into the signature.
  */
 import { InvalidError } from "./errors.js";
-import { durationMs, objectKey, text } from "./options.js";
+import { durationMs, namesAndValues, objectKey, text } from "./options.js";
 import type { InBucket, S3Endpoint } from "./s3-endpoint.js";
 import { S3_REQUESTS, type S3RequestName } from "./s3-requests.js";
 import { type Signer, type SigningCredentials, UNSIGNED_PAYLOAD } from "./sigv4.js";
@@ -93,7 +93,7 @@ function versionOf({ versionId }: UrlOptions): Pair[] {
 }
 
 function headersOf({ headers }: PresignOptions): Pair[] {
-  return Object.entries(headers ?? {}).map(([name, value]) => {
+  return namesAndValues("headers", headers).map(([name, value]) => {
     if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || name.toLowerCase() === "host")
       throw new InvalidError("headers", "names must be header names other than host", name);
     if (typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value))
@@ -103,7 +103,7 @@ function headersOf({ headers }: PresignOptions): Pair[] {
 }
 
 function queryOf({ query }: PresignOptions): Pair[] {
-  return Object.entries(query ?? {}).map(([name, value]) => {
+  return namesAndValues("query", query).map(([name, value]) => {
     if (/^x-amz-/i.test(name) || name === "")
       throw new InvalidError("query", "must not have what the signature adds (X-Amz-...)", name);
     if (typeof value !== "string") throw new InvalidError(`query.${name}`, "must be a string", value);
@@ -115,7 +115,7 @@ function responseOf(request: S3RequestName, response: ResponseHeaders | undefine
   if (response === undefined) return [];
   if (request !== "getObject" && request !== "headObject")
     throw new InvalidError("response", "must be given for getObject and headObject only", request);
-  return Object.entries(response)
+  return namesAndValues("response", response as Readonly<Record<string, unknown>>)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => {
       if (!Object.hasOwn(RESPONSE, name))

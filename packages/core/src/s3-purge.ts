@@ -3,7 +3,7 @@
  * that were named, never a sibling that begins with the same text, and reports every one that stayed.
  */
 import { compareKeys } from "./byte-order.js";
-import { checkTargets } from "./call-checks.js";
+import { targetsOf } from "./call-checks.js";
 import { InvalidError, StoreError } from "./errors.js";
 import type { S3Delete, S3DeleteManyOptions } from "./s3-delete.js";
 import type { S3List } from "./s3-list.js";
@@ -173,11 +173,7 @@ class Work {
 }
 
 function checked(what: S3Doomed): { readonly keys: readonly DeleteTarget[] } | { readonly prefix: string } {
-  if (Array.isArray(what)) {
-    const keys = what.map((target: string | DeleteTarget) => (typeof target === "string" ? { key: target } : target));
-    checkTargets(keys);
-    return { keys };
-  }
+  if (Array.isArray(what)) return { keys: targetsOf(what) };
   const { prefix } = (what ?? {}) as { readonly prefix?: unknown };
   if (typeof prefix !== "string")
     throw new InvalidError("what", "must be an array of keys or { prefix: a string }", what);

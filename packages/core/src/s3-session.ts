@@ -9,7 +9,7 @@ import type { S3DownloadAnswer } from "./download.js";
 import { InvalidError, StoreError } from "./errors.js";
 import { type ConnectionOptions, connectionSettings } from "./http-connection.js";
 import type { S3StreamAnswer, S3StreamOptions } from "./object-stream.js";
-import { durationMs, integer } from "./options.js";
+import { callback, durationMs, flag, integer } from "./options.js";
 import { Origins } from "./origins.js";
 import type { ProbeOptions } from "./probe.js";
 import type { ProbeReport } from "./probe-report.js";
@@ -124,7 +124,8 @@ export class S3Session {
     this.origin = this.#endpoint.origin;
     const clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
-    this.bareIfMatch = options.bareIfMatch ?? false;
+    this.bareIfMatch = flag("bareIfMatch", options.bareIfMatch ?? false);
+    callback("onEvent", options.onEvent);
     this.#credentials = new CredentialSource(options.credentials);
     this.#addressing = new S3Addressing({ endpoint: this.#endpoint, credentials: this.#credentials, clock });
     this.#origins = new Origins({
@@ -296,7 +297,7 @@ export class S3Session {
   }
 
   /** The object, or exactly one version. Deleting what is not there succeeds. */
-  deleteObject(target: DeleteTarget, options: S3DeleteOptions = {}): Promise<S3DeleteAnswer> {
+  deleteObject(target: string | DeleteTarget, options: S3DeleteOptions = {}): Promise<S3DeleteAnswer> {
     return this.#delete.one(target, options);
   }
 

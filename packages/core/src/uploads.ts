@@ -10,7 +10,7 @@ import { checkPut } from "./call-checks.js";
 import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { md5Hex } from "./etag.js";
 import { customerKey, putHeaders } from "./object-options.js";
-import { integer } from "./options.js";
+import { callback, integer } from "./options.js";
 import type { S3CallOptions, S3Calls } from "./s3-calls.js";
 import type { S3Body } from "./s3-exchange.js";
 import { PARTS_MAX, type S3ListedPart, type S3Multipart, type S3Part } from "./s3-multipart.js";
@@ -77,7 +77,8 @@ export async function upload(
   putHeaders(options);
   integer("partBytes", options.partBytes ?? PART_BYTES, { min: PART_MIN_BYTES, max: PART_MAX_BYTES });
   integer("parallel", options.parallel ?? PARALLEL, { min: 1, max: 32 });
-  options.signal?.throwIfAborted();
+  callback("onProgress", options.onProgress);
+  hands.calls.limitMs(options);
   const pieces = await openSource(source);
   try {
     if (options.uploadId !== undefined && !pieces.isRewindable)

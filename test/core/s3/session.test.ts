@@ -1,7 +1,13 @@
 /** The verbs on the emulator, which checks every signature by itself. */
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { BucketlockError, openS3Session, type PutUnknown, S3Session } from "../../../packages/core/src/index.js";
+import {
+  BucketlockError,
+  openHttpSession,
+  openS3Session,
+  type PutUnknown,
+  S3Session,
+} from "../../../packages/core/src/index.js";
 import { collect, expectNoSecret, failure, openSession, setup, startEmulator } from "./rig.js";
 
 const ODD_KEYS = [
@@ -72,6 +78,16 @@ describe("objects", () => {
     expect(await session.headObject("none")).toMatchObject({ found: false });
     expect(await session.getObject("none")).toMatchObject({ found: false });
     expect(await session.deleteObject({ key: "none" })).toMatchObject({});
+  });
+
+  it("answers that a delete marker, asked for by its version, is no object", async () => {
+    const { emulator, session } = await setup({ versions: true });
+    await session.putObject("k", "1");
+    const { versionId } = await session.deleteObject("k");
+    for (const work of [session.getObject, session.headObject, session.streamObject])
+      expect(await work.call(session, "k", { versionId })).toMatchObject({ found: false });
+    expect(await session.exists("k", { versionId })).toBe(false);
+    expect(emulator.seen.filter(({ method }) => method === "GET" || method === "HEAD").length).toBe(4);
   });
 
   it("takes the names of metadata that other clients use, and no value that would change on its way", async () => {
@@ -454,5 +470,66 @@ describe("headers of the caller's own", () => {
     await session.putObject("k", "x", { headers });
     expect(emulator.seen[0]!.headers).toMatchObject({ "cache-control": "no-store" });
     expect(emulator.seen[0]!.headers).toHaveProperty("x-amz-copy-source-server-side-encryption-customer-algorithm");
+  });
+});
+
+describe("bad input", () => {
+  const key = "k";
+  const no = (value: unknown) => value as never;
+  const calls: [option: string, call: (session: S3Session) => unknown][] = [
+    ["signal", (s) => s.getObject(key, { signal: no(new AbortController()) })],
+    ["signal", (s) => s.upload(key, "1", { signal: no({ aborted: false }) })],
+    ["headers", (s) => s.getObject(key, { headers: no(new Headers({ a: "b" })) })],
+    ["headers", (s) => s.putObject(key, "1", { headers: no([["a", "b"]]) })],
+    ["metadata", (s) => s.putObject(key, "1", { metadata: no(new Map([["a", "b"]])) })],
+    ["metadata", (s) => s.putObject(key, "1", { metadata: no("text") })],
+    ["contentType", (s) => s.putObject(key, "1", { contentType: no(1) })],
+    ["contentType", (s) => s.putObject(key, "1", { contentType: "text/plain\r\nx-amz-acl: public-read" })],
+    ["condition", (s) => s.putObject(key, "1", { condition: no("absent") })],
+    ["condition", (s) => s.putObject(key, "1", { condition: no(null) })],
+    ["ifModifiedSinceMs", (s) => s.getObject(key, { ifModifiedSinceMs: no(new Date()) })],
+    ["ifUnmodifiedSinceMs", (s) => s.getObject(key, { ifUnmodifiedSinceMs: no(null) })],
+    ["onProgress", (s) => s.upload(key, "1", { onProgress: no(true) })],
+    ["body", (s) => s.uploadPart(key, "u", 1, no("text"))],
+    ["parts", (s) => s.completeUpload(key, "u", no({ number: 1 }))],
+    ["parts", (s) => s.completeUpload(key, "u", [no("etag")])],
+    ["parts.etag", (s) => s.completeUpload(key, "u", [no({ number: 1 })])],
+    ["prefix", (s) => s.listUploads(no(undefined)).next()],
+    ["key", (s) => s.deleteObject("")],
+    ["target", (s) => s.deleteObject(no(null))],
+    ["keys", (s) => s.deleteObjects(no("k"))],
+    ["target", (s) => s.purge([no(undefined)])],
+    ["replace", (s) => s.copyObject(key, "to", { replace: no([]) })],
+    ["logging", (s) => s.putBucketLogging(no(null))],
+    ["grants", (s) => s.putBucketAcl({ owner: { id: "a" }, grants: [no(null)] })],
+    ["defaultRetention", (s) => s.putObjectLockConfiguration({ defaultRetention: no(null) })],
+    ["retention", (s) => s.putObjectRetention(key, no(null))],
+    ["headers", async (s) => s.presign("putObject", { key, headers: no(new Headers({ a: "b" })) })],
+    ["query", async (s) => s.presign("listObjects", { query: no(new URLSearchParams("prefix=a")) })],
+    ["response", async (s) => s.presign("getObject", { key, response: no("text/plain") })],
+    ["onEvent", async (s) => openS3Session({ region: s.region, credentials: CREDENTIALS, onEvent: no({}) })],
+    [
+      "forcePathStyle",
+      async (s) => openS3Session({ region: s.region, credentials: CREDENTIALS, forcePathStyle: no("no") }),
+    ],
+    ["bareIfMatch", async (s) => openS3Session({ region: s.region, credentials: CREDENTIALS, bareIfMatch: no("no") })],
+    ["options", async () => openHttpSession(no("https://a"))],
+  ];
+  const CREDENTIALS = { accessKeyId: "a", secretAccessKey: "b" };
+
+  it("is refused by its name, before anything is sent", async () => {
+    const { emulator, session } = await setup();
+    for (const [option, call] of calls) {
+      const error = await failure(Promise.resolve(call(session)), emulator);
+      expect([error.message.split(":")[0], error.code]).toEqual([option, "INVALID_OPTION"]);
+    }
+    expect(emulator.seen).toEqual([]);
+  });
+
+  it("is not that a key is named alone", async () => {
+    const { emulator, session } = await setup();
+    await session.putObject("k", "1");
+    await session.deleteObject("k");
+    expect(emulator.keysStored()).toEqual([]);
   });
 });

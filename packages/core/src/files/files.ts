@@ -3,7 +3,7 @@
  * It makes no request by itself: all of it is a few verbs of a session, which it closes only if it opened it.
  */
 import { InvalidError, StoreError, show } from "../errors.js";
-import { text } from "../options.js";
+import { namesAndValues, text } from "../options.js";
 import type { S3Metadata } from "../s3-copy.js";
 import { S3Session, type S3SessionOptions } from "../s3-session.js";
 import type { CallOptions } from "../store.js";
@@ -182,7 +182,7 @@ function split(given: Readonly<Record<string, string>> = {}): {
   readonly kept: S3Metadata;
   readonly request: Readonly<Record<string, string>>;
 } {
-  const entries = Object.entries(given).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const entries = namesAndValues("headers", given).map(([name, value]) => [name.toLowerCase(), value] as const);
   const some = (those: readonly (readonly [string, string])[]) =>
     those.length === 0 ? undefined : Object.fromEntries(those);
   const metadata = some(

@@ -3,7 +3,7 @@
  * proved to be the same is not moved twice. It makes no request but the session's, and decides no name (plan).
  */
 import { BucketlockError, InvalidError, StoreError } from "../errors.js";
-import { integer, text } from "../options.js";
+import { integer, object, text } from "../options.js";
 import type { S3Session } from "../s3-session.js";
 import type { ListedObject } from "../store.js";
 import { fileAt, filesBelow, hasBytesOf, sizeOf } from "./local-files.js";
@@ -142,7 +142,9 @@ export async function putAll(
   const entries =
     typeof from === "string"
       ? await filesBelow(text("from", from), signal)
-      : await Promise.all(from.map(({ file, name }) => fileAt(text("from.file", file), text("from.name", name))));
+      : await Promise.all(
+          filesOf(from).map(({ file, name }) => fileAt(text("from.file", file), text("from.name", name))),
+        );
   const named = planPut(entries, new Map(), prefixOf(prefix), options.rename);
   const remotes = new Map<string, ListedObject>();
   if (named.length > 0)
@@ -335,6 +337,12 @@ async function stored(writing: Promise<{ readonly outcome: string; readonly caus
     cause,
     details: { key },
   });
+}
+
+function filesOf(from: readonly NamedFile[]): readonly NamedFile[] {
+  if (!Array.isArray(from)) throw new InvalidError("from", "must be a folder, or an array of { file, name }", from);
+  for (const entry of from) object("from", entry);
+  return from;
 }
 
 async function readWhole(path: string): Promise<Uint8Array> {

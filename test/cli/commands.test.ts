@@ -40,7 +40,7 @@ describe("inspect", () => {
       held.push(await locks.lock("k").acquire());
       const waiting = locks
         .lock("k")
-        .acquire({ mode: "shared", signal: AbortSignal.timeout(20_000) })
+        .acquire({ mode: "shared", signal: AbortSignal.timeout(90_000) })
         .catch(() => {});
       const records = createLocks(openStore(program.store()), { protocol: "conditional", label: "other" });
       held.push(await records.lock("r").acquire());
@@ -111,7 +111,7 @@ test("revoke: the holder's command is told by TERM and decides itself", async ()
     "run",
     "k",
     "--lease",
-    "600ms",
+    "3s",
     ...sh(`trap 'echo told; exit 6' TERM; echo ready; while :; do sleep 0.05; done`),
   ]);
   await running.shows("ready");
@@ -179,7 +179,7 @@ describe("once", () => {
 
 test("elect: one leads, the next takes over when it is killed, and its token is higher", async () => {
   const script = `echo "leads $BUCKETLOCK_TOKEN"; exec sleep 1000`;
-  const args = ["elect", "e", "--lease", "600ms", "--grace", "100ms", ...sh(script)];
+  const args = ["elect", "e", "--lease", "3s", "--grace", "100ms", ...sh(script)];
   const first = program.start(args);
   await first.shows("leads 1");
   const second = program.start(args);
@@ -198,7 +198,7 @@ test("elect: who loses the lead campaigns again", async () => {
     "elect",
     "e",
     "--lease",
-    "600ms",
+    "3s",
     "--grace",
     "100ms",
     ...sh(`echo "leads $BUCKETLOCK_TOKEN"; exec sleep 1000`),

@@ -187,7 +187,7 @@ describe("a lost lease", () => {
     await locks.lock("k").breakLock({ olderThanMs: 0 });
     await locks.close();
   };
-  const lease = ["--lease", "600ms", "--grace", "100ms"];
+  const lease = ["--lease", "3s", "--grace", "100ms"];
 
   test.skipIf(notLinux)("ends the command and all that descends from it: 194", async () => {
     // One that ignores TERM, and one that left the group.
@@ -217,7 +217,7 @@ describe.skipIf(notLinux)("a wrapper that cannot end its command", () => {
   const pidsOf = (stdout: string) => stdout.split(" ").slice(0, 2).map(Number);
 
   test("killed: the command is ended with all that descends from it, and the lock expires", async () => {
-    const running = program.start(["run", "k", "--lease", "1s", "--grace", "100ms", ...sh(stubborn)]);
+    const running = program.start(["run", "k", "--lease", "3s", "--grace", "100ms", ...sh(stubborn)]);
     await running.shows("ready");
     const pids = pidsOf(running.stdout());
     expect(pids.map(isAlive)).toEqual([true, true]);
@@ -242,12 +242,12 @@ describe.skipIf(notLinux)("a wrapper that cannot end its command", () => {
     const log = inDirectory("log");
     // Each beat is written by a process of its own: what is written late is seen.
     const beating = `trap "" TERM; echo $$ ready; while :; do echo "old" >> "$1"; sleep 0.02; done`;
-    const running = program.start(["run", "k", "--lease", "800ms", "--grace", "100ms", ...sh(beating, log)]);
+    const running = program.start(["run", "k", "--lease", "3s", "--grace", "100ms", ...sh(beating, log)]);
     await running.shows("ready");
     const pid = Number(running.stdout().split(" ")[0]);
     kill(running.pid, "SIGSTOP");
     const script = `if kill -0 "$1" 2>/dev/null && ! grep -q "^State:.Z" "/proc/$1/status"; then echo alive; else echo dead; fi; echo new >> "$2"; sleep 0.3; echo over >> "$2"`;
-    const next = await program.run(["run", "k", "--lease", "800ms", ...sh(script, String(pid), log)]);
+    const next = await program.run(["run", "k", "--lease", "3s", ...sh(script, String(pid), log)]);
     expect([next.code, next.stdout]).toEqual([0, "dead\n"]);
     const lines = readFileSync(log, "utf8").trim().split("\n");
     expect(lines.slice(lines.indexOf("new"))).toEqual(["new", "over"]);
@@ -257,7 +257,7 @@ describe.skipIf(notLinux)("a wrapper that cannot end its command", () => {
   });
 
   test("a guard that is killed is started again", async () => {
-    const running = program.start(["run", "k", "--lease", "1s", "--grace", "100ms", ...sh(stubborn)]);
+    const running = program.start(["run", "k", "--lease", "3s", "--grace", "100ms", ...sh(stubborn)]);
     await running.shows("ready");
     const pids = pidsOf(running.stdout());
     const guards = () => childrenOf(running.pid).filter((pid) => isGuard(pid));

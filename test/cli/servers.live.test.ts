@@ -77,7 +77,7 @@ onEveryServer((server) => {
     await Promise.all(
       (["SIGKILL", "SIGSTOP"] as const).map(async (signal) => {
         const key = `jobs/${signal}`;
-        const lease = ["--lease", "2s", "--grace", "200ms"];
+        const lease = ["--lease", "5s", "--grace", "200ms"];
         const script = `trap "" TERM HUP; echo $$ ready; while :; do sleep 0.05; done`;
         const running = program.start(["run", key, ...lease, ...sh(script)], { env });
         await running.shows("ready");

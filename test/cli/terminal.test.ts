@@ -123,7 +123,7 @@ describe("the command at a terminal", () => {
 
   describe.skipIf(process.platform !== "linux" && "looks for processes in /proc")("its end", () => {
     const stubborn = `trap "" TERM HUP; (trap "" TERM HUP; sleep 1000) & echo $! $$ ready; while :; do sleep 0.05; done`;
-    const args = ["run", "k", "--lease", "600ms", "--grace", "100ms", ...sh(stubborn)];
+    const args = ["run", "k", "--lease", "3s", "--grace", "100ms", ...sh(stubborn)];
     const pidsOf = (text: string) => /(\d+) (\d+) ready/.exec(text)!.slice(1).map(Number);
 
     test("a lost lease ends all its processes, and none of ours: 194", async () => {

@@ -112,7 +112,7 @@ export async function untilAnswers(
   daemon: Pick<Daemon, "ended">,
   options: { limitMs?: number; pleases?: (status: number) => boolean } = {},
 ): Promise<void> {
-  const { limitMs = 30_000, pleases = () => true } = options;
+  const { limitMs = 90_000, pleases = () => true } = options;
   const until = performance.now() + limitMs;
   for (;;) {
     const ended = daemon.ended();

@@ -25,13 +25,36 @@ async function holding<T>(work: (locks: ReturnType<typeof createLocks>) => Promi
   }
 }
 
-test("ls: the locks of a store, below a prefix, for people and programs", () =>
+test("ls: what is in a store, by the names that people gave, below a prefix, for people and programs", () =>
   holding(async (locks) => {
     held.push(await locks.lock("jobs/a").acquire());
     held.push(await locks.lock("deploy").acquire());
-    expect((await program.run(["ls"])).stdout).toBe("deploy  1 ticket\njobs/a  1 ticket\n");
-    expect(await json("ls", "jobs/")).toEqual([{ key: "jobs/a", tickets: 1, protocol: "two-object" }]);
+    expect((await program.run(["ls"])).stdout).toBe("deploy  lock  1 ticket\njobs/a  lock  1 ticket\n");
+    expect(await json("ls", "jobs/")).toEqual([{ key: "jobs/a", kind: "lock", tickets: 1, protocol: "two-object" }]);
     expect(await json("ls", "none/")).toEqual([]);
+
+    const records = createLocks(openStore(program.store()), { protocol: "conditional", label: "other" });
+    held.push(await locks.semaphore("z/api", { permits: 3 }).acquire());
+    held.push(await records.semaphore("z/old", { permits: 3 }).acquire());
+    const leadership = await locks.election("z/lead").campaign();
+    await locks.once("z/report", Date.UTC(2026, 11, 1), () => {});
+    await locks.latch("z/gate", 2).arrive();
+    const membership = await locks.members("z/fleet").join();
+    expect((await program.run(["ls", "z/"])).stdout).toBe(
+      [
+        "z/api     semaphore  1 ticket",
+        "z/fleet   members    1 member",
+        "z/gate    latch      1 of 2 arrived",
+        "z/lead    election   1 ticket",
+        "z/old     semaphore  a record",
+        "z/report  job        0 tickets",
+        "",
+      ].join("\n"),
+    );
+    await membership.leave();
+    await leadership.resign();
+    await held.pop()!.release();
+    await records.close();
   }));
 
 describe("inspect", () => {
@@ -97,6 +120,7 @@ describe("break", () => {
       });
       expect(await json("break", "k", "--older-than", "0s", "--yes")).toEqual({
         key: "k",
+        kind: "lock",
         broken: [lease.ticketId],
         kept: [],
       });
@@ -115,7 +139,11 @@ test("revoke: the holder's command is told by TERM and decides itself", async ()
     ...sh(`trap 'echo told; exit 6' TERM; echo ready; while :; do sleep 0.05; done`),
   ]);
   await running.shows("ready");
-  expect(await json("revoke", "k", "--reason", "a deploy", "--ticket", "other")).toEqual({ key: "k", asked: [] });
+  expect(await json("revoke", "k", "--reason", "a deploy", "--ticket", "other")).toEqual({
+    key: "k",
+    kind: "lock",
+    asked: [],
+  });
   expect((await json("revoke", "k", "--reason", "a deploy")).asked).toHaveLength(1);
   const { code, stdout, stderr } = await running.ended;
   expect([code, stdout]).toEqual([6, "ready\ntold\n"]);
@@ -128,6 +156,86 @@ test("revoke: the holder's command is told by TERM and decides itself", async ()
     await lease.release().catch(() => {});
   });
 });
+
+describe("revoke", () => {
+  const told = `trap 'echo told; exit 6' TERM; echo "began $BUCKETLOCK_KEY"; while :; do sleep 0.05; done`;
+  const lease = ["--lease", "600ms"];
+
+  test("elect: the command is told, the next in line leads, and who was asked stands for election again", async () => {
+    const first = program.start(["elect", "e", ...lease, ...sh(told)]);
+    await first.shows("began e\n");
+    const second = program.start(["elect", "e", ...lease, ...sh(`echo "leads"; read line; exit 5`)]);
+    await eventually(async () => expect((await json("inspect", "e")).waiters).toHaveLength(1));
+    expect(await json("revoke", "e", "--reason", "a deploy")).toMatchObject({
+      key: "e",
+      kind: "election",
+      asked: [expect.any(String)],
+    });
+    await first.shows("told\n");
+    await second.shows("leads\n");
+    await eventually(async () => expect((await json("inspect", "e")).waiters).toHaveLength(1));
+    expect(first.stderr()).toMatch(/asks for e \(a deploy\)[^]*standing for election again: e/);
+    // It leads again when it is its turn.
+    second.stdin.end("done\n");
+    expect((await second.ended).code).toBe(5);
+    await first.shows(/told\nbegan e\n/);
+    kill(first.pid, "SIGTERM");
+    expect((await first.ended).code).toBe(6);
+  });
+
+  test("once: the command is told, and what it ends with is its end", async () => {
+    const running = program.start(["once", "job", "--slot", "2026-12-01", ...lease, ...sh(told)]);
+    await running.shows("began job\n");
+    expect((await json("inspect", "job")).kind).toBe("job");
+    expect((await program.run(["revoke", "job", "--kind", "lock"])).stdout).toBe("nobody to ask: job\n");
+    expect((await program.run(["revoke", "job"])).stdout).toMatch(/^asked: /);
+    const { code, stdout, stderr } = await running.ended;
+    expect([code, stdout]).toEqual([6, "began job\ntold\n"]);
+    expect(stderr).toMatch(/asks for job /);
+    expect(await json("history", "job")).toMatchObject([{ outcome: "failed", error: "command: exit code 6" }]);
+    expect((await program.run(["revoke", "job", "--kind", "job"])).stdout).toBe("nobody to ask: job (job)\n");
+  });
+
+  test.each(["run", "elect", "once"])("%s --on-revoke ignore: the command hears nothing", async (command) => {
+    const slot = command === "once" ? ["--slot", "2026-12-01"] : [];
+    const go = join(program.directory(), "go");
+    const script = `trap 'echo told' TERM; echo began; while [ ! -e "$1" ]; do sleep 0.05; done; exit 7`;
+    const running = program.start([
+      command,
+      "k",
+      ...slot,
+      ...lease,
+      "--json",
+      "--on-revoke",
+      "ignore",
+      ...sh(script, go),
+    ]);
+    await running.shows("began\n");
+    expect((await json("revoke", "k")).asked).toHaveLength(1);
+    // Who listens is told with the first renewal after the request.
+    const renewals = async () => (await json("inspect", "k")).holders[0].renewals;
+    const before = await renewals();
+    await eventually(async () => expect(await renewals()).toBeGreaterThan(before + 1));
+    writeFileSync(go, "");
+    const { code, stdout } = await running.ended;
+    expect([code, stdout]).toEqual([7, "began\n"]);
+  });
+});
+
+test("inspect and break take the names that people gave: a lock first, then an election, then a job", () =>
+  holding(async (locks) => {
+    const leadership = await locks.election("x").campaign();
+    expect((await program.run(["inspect", "x"])).stdout).toMatch(/^x \(election\): held by 1\n/);
+    held.push(await locks.lock("x").acquire());
+    expect((await program.run(["inspect", "x"])).stdout).toMatch(/^x: held by 1\n/);
+    expect(await json("inspect", "x", "--kind", "election")).toMatchObject({ key: "x", kind: "election" });
+    expect((await program.run(["inspect", "x", "--kind", "job"])).stdout).toBe("x (job): free\n");
+    expect((await program.run(["inspect", "x", "--kind", "leader"])).code).toBe(196);
+    const broken = await json("break", "x", "--kind", "election", "--older-than", "0s", "--yes");
+    expect(broken).toEqual({ key: "x", kind: "election", broken: [leadership.ticketId], kept: [] });
+    expect((await json("inspect", "x")).holders).toHaveLength(1);
+    await leadership.resign().catch(() => {});
+  }));
 
 test("run --semaphore: so many at once, and no more", async () => {
   const go = join(program.directory(), "go");

@@ -9,7 +9,7 @@ import { describeSeen, findings, type Seen } from "../../packages/lock/src/cli/d
 import { parseDuration, showDuration, showSeconds, spellDuration } from "../../packages/lock/src/cli/duration.js";
 import { EXIT, EXIT_MEANINGS, exitCodeOf, exitCodeOfError } from "../../packages/lock/src/cli/exit-code.js";
 import { graceAfterLossMs, leasePlan } from "../../packages/lock/src/cli/lease-plan.js";
-import { locksIn } from "../../packages/lock/src/cli/lock-names.js";
+import { listedIn } from "../../packages/lock/src/cli/lock-names.js";
 import { printable } from "../../packages/lock/src/cli/printable.js";
 import { resolveSettings, retold, SETTINGS, unknownVariables } from "../../packages/lock/src/cli/settings.js";
 import { caught, FORWARDED, isForwarded } from "../../packages/lock/src/cli/signals.js";
@@ -204,22 +204,69 @@ describe("signals", () => {
   });
 });
 
-test("locks are read from the names of their objects", () => {
-  const keys = [
-    "a/b.lock.01J.x.1-0",
-    "a/b.lock.01J.x.1-1",
-    "a/b.lock.02J.s.1-0",
-    "a/b.lock.token.7",
-    "c.lock.record",
-    "d.lock.token.3",
-    "something/else",
-    ".lock.odd",
-  ];
-  expect(locksIn(keys.map((key) => ({ key })))).toEqual([
-    { key: "a/b", tickets: 2, protocol: "two-object" },
-    { key: "c", tickets: 0, protocol: "conditional" },
-    { key: "d", tickets: 0, protocol: "none" },
-  ]);
+describe("what a listing shows, by the names of the objects", () => {
+  const ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+  test.each<[string, readonly string[], readonly object[]]>([
+    [
+      "a lock, whatever else is below its key",
+      [`a/b.lock.${ulid}.x.1-0`, `a/b.lock.${ulid}.x.1-1`, "a/b.lock.02J.s.1-0", "a/b.lock.token.7", "something/else"],
+      [{ key: "a/b", kind: "lock", tickets: 2, protocol: "two-object" }],
+    ],
+    ["a record", ["c.lock.record"], [{ key: "c", kind: "lock", tickets: 0, protocol: "conditional" }]],
+    ["a marker alone", ["d.lock.token.3"], [{ key: "d", kind: "lock", tickets: 0, protocol: "none" }]],
+    [
+      "an object that is no lock's",
+      ["d.lock.odd", ".lock.odd"],
+      [{ key: "d", kind: "lock", tickets: 0, protocol: "none" }],
+    ],
+    [
+      "a semaphore",
+      [`s.lock.${ulid}.p3.30000-0`],
+      [{ key: "s", kind: "semaphore", tickets: 1, protocol: "two-object" }],
+    ],
+    [
+      "an election, of which a dead leader may be all that is left",
+      [
+        `e.election.lock.${ulid}.x.1-1`,
+        "e.election.leader.0000000000000000007",
+        "f.election.leader.0000000000000000007",
+      ],
+      [
+        { key: "e", kind: "election", tickets: 1, protocol: "two-object" },
+        { key: "f", kind: "election", tickets: 0, protocol: "none" },
+      ],
+    ],
+    [
+      "a job, running or not",
+      ["j.once.slot.2026-12-01T03:00:00.000Z.1", "j.once.slot.2026-12-01T03:00:00.000Z.1.end", "k.once.lock.record"],
+      [
+        { key: "j", kind: "job", tickets: 0, protocol: "none" },
+        { key: "k", kind: "job", tickets: 0, protocol: "conditional" },
+      ],
+    ],
+    [
+      "a latch, and one of another count; arrivals may have odd ids",
+      ["l.latch.3.a", "l.latch.3.b.lock.x", "l.latch.2.a"],
+      [
+        { key: "l", kind: "latch", arrived: 2, count: 3 },
+        { key: "l", kind: "latch", arrived: 1, count: 2 },
+      ],
+    ],
+    [
+      "members, and nobody who is none",
+      [`m.members.${ulid}.s.30000`, `m.members.${ulid.replace("V", "W")}.s.30000`, "n.members.txt"],
+      [{ key: "m", kind: "members", members: 2 }],
+    ],
+    [
+      "several of one name",
+      [`x.lock.${ulid}.x.1-0`, `x.election.lock.${ulid}.x.1-0`, "x.revoke.1", ".election.lock.token.1"],
+      [
+        { key: ".election", kind: "lock", tickets: 0, protocol: "none" },
+        { key: "x", kind: "election", tickets: 1, protocol: "two-object" },
+        { key: "x", kind: "lock", tickets: 1, protocol: "two-object" },
+      ],
+    ],
+  ])("%s", (_, keys, listed) => expect(listedIn(keys.map((key) => ({ key })))).toEqual(listed));
 });
 
 describe("the slot of once", () => {

@@ -4,6 +4,7 @@
 import { formatInstant } from "@bucketlock/core/http";
 import type { LockInfo, TicketInfo } from "../inspect.js";
 import { showDuration, showSeconds } from "./duration.js";
+import type { Listed } from "./lock-names.js";
 import { printable } from "./printable.js";
 
 /** The first line tells the state, the others one ticket each. `paint`: colours, or none. */
@@ -32,6 +33,20 @@ export function describeLock(
       .join("  ")}  ${paint(colour, life)}`;
   });
   return [`${paint("bold", printable(info.key))}: ${state}${waiting}`, ...lines].join("\n");
+}
+
+/** A line each: key, kind, and how many. */
+export function describeListed(all: readonly Listed[], dim: (text: string) => string): string[] {
+  const rows = all.map((one) => [printable(one.key), one.kind, howMany(one)] as const);
+  const widths = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)));
+  return rows.map(([key, kind, many]) => `${key.padEnd(widths[0]!)}  ${kind.padEnd(widths[1]!)}  ${dim(many)}`);
+}
+
+function howMany(one: Listed): string {
+  if (one.kind === "latch") return `${one.arrived} of ${one.count} arrived`;
+  const [number, what] = one.kind === "members" ? [one.members, "member"] : [one.tickets, "ticket"];
+  if ("protocol" in one && one.protocol === "conditional") return "a record";
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
 /** Who has it, in half a line, for who waits: `worker-3 since 2026-11-21T10:00:00Z (2m 05s)`. */

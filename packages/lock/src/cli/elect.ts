@@ -1,15 +1,14 @@
 /**
  * `bucketlock elect`: one command on one of many hosts. Stands for election, runs the command while it leads, campaigns again when
- * the leadership is lost, and resigns when the command ends by itself.
+ * the leadership is lost or somebody has asked for it, and resigns when the command ends by itself.
  */
-
 import type { Leadership } from "../election.js";
 import { electionLock } from "../election-rule.js";
 import { type Context, commandOf } from "./context.js";
 import { EXIT } from "./exit-code.js";
 import { failureOf, finished, notAcquired, skipExitCode, waitOf } from "./run.js";
 import type { Outcome } from "./supervise.js";
-import { WaitedInVain, Work } from "./work.js";
+import { type Leased, WaitedInVain, Work } from "./work.js";
 
 export async function elect(context: Context, key: string, words: readonly string[]): Promise<number> {
   const { flags, screen, settings } = context;
@@ -36,8 +35,8 @@ export async function elect(context: Context, key: string, words: readonly strin
         throw error;
       }
       const failed = await failureOf(() => leadership.resign());
-      if (outcome.lost === undefined || settings.onLost.value === "ignore")
-        return finished(context, key, outcome, failed);
+      const isOver = outcome.lost === undefined ? !outcome.revoked : settings.onLost.value === "ignore";
+      if (isOver) return finished(context, key, outcome, failed);
       signal.throwIfAborted();
       screen.note("campaigning", { key }, `standing for election again: ${key}`);
     }
@@ -49,7 +48,7 @@ export async function elect(context: Context, key: string, words: readonly strin
   }
 }
 
-function leads(key: string, leadership: Leadership) {
+function leads(key: string, leadership: Leadership): Leased {
   return {
     key,
     ticketId: leadership.ticketId,
@@ -59,6 +58,9 @@ function leads(key: string, leadership: Leadership) {
     },
     get heldUntil() {
       return leadership.heldUntil;
+    },
+    get revocation() {
+      return leadership.revocation;
     },
     token: async () => leadership.token,
   };

@@ -4,31 +4,57 @@
 import { createInterface } from "node:readline/promises";
 import { isatty } from "node:tty";
 import { BucketlockError, type Store, systemClock } from "@bucketlock/core";
+import { decode, recordKey } from "../conditional/record.js";
 import { BREAK_AGE_MS, type LockInfo, type TicketInfo } from "../inspect.js";
+import { lockKey, prefixOf } from "../two-object/ticket.js";
 import type { Context } from "./context.js";
-import { describeLock, who } from "./describe.js";
+import { describeListed, describeLock, who } from "./describe.js";
 import { parseDuration, showDuration, spellDuration } from "./duration.js";
 import { EXIT } from "./exit-code.js";
 import { InterruptedError, Interruption } from "./interruption.js";
-import { locksIn } from "./lock-names.js";
-import { printable } from "./printable.js";
+import { KINDS, type Kind, type Listed, listedIn, lockOf } from "./lock-names.js";
 
 const WATCH_MS = 1_000;
+/** Requests at a time. */
+const AT_A_TIME = 8;
 
 export async function ls(context: Context, prefix: string): Promise<number> {
   const { screen } = context;
   return withStore(context, async (store, signal) => {
     const objects: { key: string }[] = [];
     for await (const page of store.list(prefix, { signal })) objects.push(...page.objects);
-    const locks = locksIn(objects);
-    if (screen.isJson) screen.json(locks);
-    else
-      for (const { key, tickets, protocol } of locks) {
-        const what = protocol === "conditional" ? "a record" : `${tickets} ticket${tickets === 1 ? "" : "s"}`;
-        screen.print(`${printable(key)}  ${screen.paint("dim", what)}`);
-      }
+    const all = await withSemaphores(listedIn(objects), store, signal);
+    if (screen.isJson) screen.json(all);
+    else for (const line of describeListed(all, (text) => screen.paint("dim", text))) screen.print(line);
     return EXIT.done;
   });
+}
+
+/** A record's name does not tell whether it is a semaphore's: those are read. */
+async function withSemaphores(all: Listed[], store: Store, signal: AbortSignal): Promise<Listed[]> {
+  const told = [...all];
+  const records = all.flatMap((one, at) =>
+    one.kind === "lock" && one.protocol === "conditional" ? [{ one, at }] : [],
+  );
+  for (let from = 0; from < records.length; from += AT_A_TIME)
+    await Promise.all(
+      records.slice(from, from + AT_A_TIME).map(async ({ one, at }) => {
+        if (await isOfSemaphore(one.key, store, signal)) told[at] = { ...one, kind: "semaphore" };
+      }),
+    );
+  return told;
+}
+
+async function isOfSemaphore(key: string, store: Store, signal: AbortSignal): Promise<boolean> {
+  const answer = await store.get(recordKey(key), { signal });
+  if (!answer.found) return false;
+  try {
+    const { holders, queue } = decode(recordKey(key), new TextDecoder().decode(answer.body));
+    return [...holders, ...queue].some(({ permits }) => permits !== undefined);
+  } catch {
+    // Broken: inspect tells.
+    return false;
+  }
 }
 
 export async function inspect(context: Context, key: string): Promise<number> {
@@ -36,11 +62,14 @@ export async function inspect(context: Context, key: string): Promise<number> {
   const paint = (colour: Parameters<typeof screen.paint>[0], text: string) => screen.paint(colour, text);
   return withStore(context, async (store, signal) => {
     let before = "";
+    let found = await find(context, key, store, signal);
     for (;;) {
-      const info = await lookAt(context, key, store, signal);
+      const info = await lookAt(context, found.lock, store, signal);
+      const isSemaphore = [...info.holders, ...info.waiters].some(({ mode }) => mode === "permit");
+      const facts = { ...info, key, kind: isSemaphore ? "semaphore" : found.kind };
       if (flags.watch !== true) {
-        if (screen.isJson) screen.json(info);
-        else screen.print(describeLock(info, paint));
+        if (screen.isJson) screen.json(facts);
+        else screen.print(describeLock({ ...info, key: found.name }, paint));
         return EXIT.done;
       }
       // Ages change at every look, and are no news.
@@ -48,11 +77,12 @@ export async function inspect(context: Context, key: string): Promise<number> {
         [info.holders, info.waiters].map((list) => list.map(({ ticketId, state, life }) => [ticketId, state, life])),
       );
       if (now !== before) {
-        if (screen.isJson) screen.json(info, true);
-        else screen.print(describeLock(info, paint));
+        if (screen.isJson) screen.json(facts, true);
+        else screen.print(describeLock({ ...info, key: found.name }, paint));
       }
       before = now;
       await systemClock.sleep(WATCH_MS, { signal });
+      if (!found.isThere) found = await find(context, key, store, signal);
     }
   });
 }
@@ -63,26 +93,27 @@ export async function breakLock(context: Context, key: string): Promise<number> 
   const olderThanMs = flags.olderThan === undefined ? BREAK_AGE_MS : parseDuration("--older-than", flags.olderThan);
   const wanted = flags.ticket as string[] | undefined;
   return withStore(context, async (store, signal) => {
-    const info = await lookAt(context, key, store, signal);
+    const { lock, kind, name } = await find(context, key, store, signal);
+    const info = await lookAt(context, lock, store, signal);
     const all = [...info.holders, ...info.waiters].filter(({ ticketId }) => wanted?.includes(ticketId) ?? true);
     const old = all.filter(({ ageMs }) => olderThanMs === 0 || (ageMs ?? 0) >= olderThanMs);
     const young = all.filter((ticket) => !old.includes(ticket));
     if (old.length === 0) {
       const text =
         young.length === 0
-          ? `nothing to break: ${key}`
+          ? `nothing to break: ${name}`
           : `nothing broken: ${names(young)} gave a sign of life within ${spellDuration(olderThanMs)}; --older-than 0s breaks all the same`;
-      if (screen.isJson) screen.json({ key, broken: [], kept: young.map(({ ticketId }) => ticketId) });
+      if (screen.isJson) screen.json({ key, kind, broken: [], kept: young.map(({ ticketId }) => ticketId) });
       else screen.print(text);
       return young.length === 0 ? EXIT.done : EXIT.refused;
     }
-    if (flags.yes !== true) await confirm(key, old, signal);
-    const locks = await context.lookAt(key, store, signal, true);
+    if (flags.yes !== true) await confirm(name, old, signal);
+    const locks = await context.lookAt(lock, store, signal, true);
     const broken = await locks
-      .lock(key)
+      .lock(lock)
       .breakLock({ olderThanMs, ticketIds: old.map(({ ticketId }) => ticketId), signal });
     const kept = all.map(({ ticketId }) => ticketId).filter((id) => !broken.includes(id));
-    if (screen.isJson) screen.json({ key, broken, kept });
+    if (screen.isJson) screen.json({ key, kind, broken, kept });
     else {
       const named = (ids: readonly string[]) =>
         ids.map((id) => who(all.find(({ ticketId }) => ticketId === id)!)).join(", ");
@@ -96,21 +127,49 @@ export async function revoke(context: Context, key: string): Promise<number> {
   const { screen, flags } = context;
   const reason = (flags.reason as string | undefined) ?? "asked for at a command line";
   return withStore(context, async (store, signal) => {
-    const locks = await context.lookAt(key, store, signal, true);
+    const { lock, kind, name } = await find(context, key, store, signal);
+    const locks = await context.lookAt(lock, store, signal, true);
     const wanted = flags.ticket as string[] | undefined;
     // For their names.
-    const before = screen.isJson ? undefined : await locks.lock(key).inspect({ signal });
+    const before = screen.isJson ? undefined : await locks.lock(lock).inspect({ signal });
     const asked = await locks
-      .lock(key)
+      .lock(lock)
       .requestRelease(reason, { signal, ...(wanted === undefined ? {} : { ticketIds: wanted }) });
-    if (screen.isJson) screen.json({ key, asked });
-    else if (asked.length === 0) screen.print(`nobody to ask: ${key}`);
+    if (screen.isJson) screen.json({ key, kind, asked });
+    else if (asked.length === 0) screen.print(`nobody to ask: ${name}`);
     else
       screen.print(
         `asked: ${asked.map((id) => who(before?.holders.find(({ ticketId }) => ticketId === id) ?? { ticketId: id, label: undefined })).join(", ")}`,
       );
     return EXIT.done;
   });
+}
+
+interface Found {
+  readonly kind: Kind;
+  /** The key of the lock behind it. */
+  readonly lock: string;
+  /** For people. */
+  readonly name: string;
+  /** Somebody has it, or had. */
+  readonly isThere: boolean;
+}
+
+/** What the key names: what `--kind` says, else the first of lock, election and job that has tickets or a record; else the lock. */
+async function find({ flags }: Context, key: string, store: Store, signal: AbortSignal): Promise<Found> {
+  const found = (kind: Kind, isThere: boolean): Found => {
+    const name = kind === "lock" ? key : `${key} (${kind})`;
+    return { kind, lock: lockOf(kind, key), name, isThere };
+  };
+  // Before the store is asked for what can be no key.
+  lockKey(key);
+  if (flags.kind !== undefined) return found(flags.kind as Kind, true);
+  for (const kind of KINDS)
+    for await (const { objects } of store.list(prefixOf(lockOf(kind, key)), { signal })) {
+      const isUsed = (one: Listed) => "protocol" in one && one.protocol !== "none";
+      if (listedIn(objects).some(isUsed)) return found(kind, true);
+    }
+  return found("lock", false);
 }
 
 async function confirm(key: string, tickets: readonly TicketInfo[], signal: AbortSignal): Promise<void> {

@@ -42,7 +42,11 @@ export async function onceCommand(context: Context, job: string, words: readonly
       slotMs,
       async ({ lease, attempt }) => {
         const variables = { BUCKETLOCK_SLOT: formatInstant(slotMs), BUCKETLOCK_ATTEMPT: String(attempt) };
-        outcome = await work.under(told(lease, { token: () => lease.token() }), argv, variables);
+        outcome = await work.under(
+          told(lease, job, () => lease.token()),
+          argv,
+          variables,
+        );
         if (outcome.lost !== undefined) throw outcome.lost;
         if (exitCodeOf(outcome.code, outcome.signal) !== 0) throw new CommandFailed(outcome);
       },

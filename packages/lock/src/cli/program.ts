@@ -12,6 +12,7 @@ import { doctor } from "./doctor.js";
 import { elect } from "./elect.js";
 import { EXIT, EXIT_MEANINGS, exitCodeOfError } from "./exit-code.js";
 import { InterruptedError } from "./interruption.js";
+import { KINDS } from "./lock-names.js";
 import { breakLock, inspect, ls, revoke } from "./look.js";
 import { historyCommand, onceCommand } from "./once-command.js";
 import { probeStore } from "./probe-command.js";
@@ -118,6 +119,7 @@ export function makeProgram(
         new Option("--settle <duration>", "an extra pause and look before a claim: 1s beside s3func clients (0s)"),
       )
       .addOption(new Option("--request-timeout <duration>", "limit for one request (10s)"));
+  const kindOption = () => new Option("--kind <what>", "what the key is, where several are called so").choices(KINDS);
   const onRevokeOption = () =>
     new Option(
       "--on-revoke <what>",
@@ -131,7 +133,8 @@ export function makeProgram(
       .addOption(new Option("--wait <duration>", `how long to stand in line (${wait})`))
       .addOption(new Option("--no-wait", "try once"))
       .addOption(new Option("--skip-exit-code <n>", skip))
-      .addOption(new Option("--no-token", "draw no fencing token: three requests less"));
+      .addOption(new Option("--no-token", "draw no fencing token: three requests less"))
+      .addOption(onRevokeOption());
 
   const runCommand = command(
     "run",
@@ -147,8 +150,7 @@ export function makeProgram(
     .argument("<key>", "the lock")
     .argument("[command...]", "after --: the command and its arguments")
     .addOption(new Option("--shared", "beside other shared holders; excludes exclusive ones"))
-    .addOption(new Option("--semaphore <n>", "so many may hold it at once; the same number everywhere"))
-    .addOption(onRevokeOption());
+    .addOption(new Option("--semaphore <n>", "so many may hold it at once; the same number everywhere"));
   usageOfRuns(runCommand, "key");
   leaseOptions(waitOptions(runCommand, "1m", "exit code when the lock was not to be had (193)"));
   const onceMade = command(
@@ -184,17 +186,20 @@ export function makeProgram(
     .argument("[command...]", "after --: the command and its arguments");
   usageOfRuns(electMade, "key");
   leaseOptions(waitOptions(electMade, "until elected", "exit code when it was not elected in time (193)"));
-  command("ls", "List the locks of a store.", (context, [prefix]) => ls(context, prefix ?? ""), [
-    "bucketlock ls",
-    "bucketlock ls jobs/ --json",
-  ]).argument("[prefix]", "only keys that begin so");
+  command(
+    "ls",
+    "List what is in a store: locks, elections, jobs, latches, members.",
+    (context, [prefix]) => ls(context, prefix ?? ""),
+    ["bucketlock ls", "bucketlock ls jobs/ --json"],
+  ).argument("[prefix]", "only keys that begin so");
   command(
     "inspect",
     "Who holds a lock, who waits, since when, alive or dead.",
     (context, [key]) => inspect(context, key!),
     ["bucketlock inspect deploy", "bucketlock inspect deploy --watch --json"],
   )
-    .argument("<key>", "the lock")
+    .argument("<key>", "the lock, election or job")
+    .addOption(kindOption())
     .addOption(protocolOption())
     .addOption(new Option("--watch", "again whenever something changes, until Ctrl-C"));
   command(
@@ -203,7 +208,8 @@ export function makeProgram(
     (context, [key]) => breakLock(context, key!),
     ["bucketlock break deploy", "bucketlock break deploy --older-than 10m --yes"],
   )
-    .argument("<key>", "the lock")
+    .argument("<key>", "the lock, election or job")
+    .addOption(kindOption())
     .addOption(new Option("--yes", "do not ask"))
     .addOption(new Option("--older-than <duration>", "only without a sign of life for this long (2h); 0s: all"))
     .addOption(new Option("--ticket <id...>", "only these tickets"))
@@ -214,7 +220,8 @@ export function makeProgram(
     (context, [key]) => revoke(context, key!),
     ["bucketlock revoke reports --reason 'a deploy is about to start'"],
   )
-    .argument("<key>", "the lock")
+    .argument("<key>", "the lock, election or job")
+    .addOption(kindOption())
     .addOption(new Option("--reason <text>", "told to who holds"))
     .addOption(new Option("--ticket <id...>", "only these holders"))
     .addOption(protocolOption());

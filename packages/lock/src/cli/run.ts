@@ -30,8 +30,10 @@ export async function run(context: Context, key: string, words: readonly string[
     );
     let outcome: Outcome;
     try {
-      const { revocation } = context.settings.onRevoke.value === "term" ? lease : {};
-      outcome = await work.under(told(lease, { revocation, token: () => lease.token({ signal }) }), argv);
+      outcome = await work.under(
+        told(lease, key, () => lease.token({ signal })),
+        argv,
+      );
     } catch (error) {
       await lease.release().catch(() => {});
       throw error;
@@ -46,18 +48,18 @@ export async function run(context: Context, key: string, words: readonly string[
 }
 
 interface Telling {
-  readonly key: string;
   readonly ticketId: string;
   readonly signal: AbortSignal;
   readonly isHeld: boolean;
   readonly heldUntil: number;
+  readonly revocation: AbortSignal;
 }
 
-/** The live view of a lease that supervising needs: `isHeld` and `heldUntil` are asked anew each time. */
-export function told(lease: Telling, more: Pick<Leased, "token" | "revocation">): Leased {
+/** The live view of a lease that supervising needs, under the key that the user gave: everything is asked anew each time. */
+export function told(lease: Telling, key: string, token: Leased["token"]): Leased {
   return {
-    ...more,
-    key: lease.key,
+    key,
+    token,
     ticketId: lease.ticketId,
     signal: lease.signal,
     get isHeld() {
@@ -65,6 +67,9 @@ export function told(lease: Telling, more: Pick<Leased, "token" | "revocation">)
     },
     get heldUntil() {
       return lease.heldUntil;
+    },
+    get revocation() {
+      return lease.revocation;
     },
   };
 }

@@ -40,6 +40,8 @@ export interface SuperviseOptions {
 export interface Outcome extends Ended {
   /** The command was ended for it, or with `ignore` ran on without the lock. */
   readonly lost: BucketlockError | undefined;
+  /** Somebody asked for the lock, and the command was told. */
+  readonly revoked: boolean;
 }
 
 export async function supervise(options: SuperviseOptions): Promise<Outcome> {
@@ -71,7 +73,9 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
       ending = command.end(graceMs);
     }
   };
+  let revoked = false;
   const onRevoked = () => {
+    revoked = true;
     const { reason, by } = revocation!.reason as ReleaseRequestedError;
     screen.note(
       "revoked",
@@ -98,7 +102,7 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     // Stopped and woken again, the guard may have been faster than the lease's own timer: asking makes the lease look at the clock.
     void lease.isHeld;
     await ending;
-    return { ...how, lost };
+    return { ...how, lost, revoked };
   } finally {
     interruption.command = undefined;
     lease.signal.removeEventListener("abort", onLoss);

@@ -14,7 +14,8 @@ import { Waiting } from "./waiting.js";
 
 export interface Leased extends Supervised {
   token(): Promise<bigint | undefined>;
-  readonly revocation?: AbortSignal | undefined;
+  /** Asked for only where it is listened to: that costs requests. */
+  readonly revocation: AbortSignal;
 }
 
 /** What the locks tell while they work. */

@@ -28,7 +28,7 @@ export function run(
       stdio: ["ignore", "pipe", "pipe"],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
-    const limit = setTimeout(() => child.kill("SIGKILL"), options.limitMs ?? 60_000);
+    const limit = setTimeout(() => child.kill("SIGKILL"), options.limitMs ?? 150_000);
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

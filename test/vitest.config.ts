@@ -24,7 +24,7 @@ export default defineConfig({
       ...(report === undefined ? [] : [["json", { outputFile: report }] as ["json", { outputFile: string }]]),
     ],
     // Ample, since a machine may be slow and busy: what hangs is found all the same.
-    testTimeout: 120_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 60_000, interval: 10 } },
     // Vitest leaves one core free, which on two is half of them.

@@ -8,7 +8,7 @@ import { nowMs, type Order, type Shared, type Told } from "./conversation.js";
 
 const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
 const START_LIMIT_MS = 60_000;
-const END_LIMIT_MS = 3_000;
+const END_LIMIT_MS = 15_000;
 
 interface Member {
   readonly child: ChildProcess;

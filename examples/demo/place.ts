@@ -11,7 +11,7 @@ import { reportKey, type Shared } from "./conversation.js";
 import type { DemoOptions } from "./options.js";
 
 const LEASE_MS = 2_000;
-const PROBE_LIMIT_MS = 5_000;
+const PROBE_LIMIT_MS = 10_000;
 
 export class Place {
   readonly shared: Shared;

@@ -14,7 +14,7 @@ export const victim = workers[1];
 const JOB_MS = 250;
 const READ_MS = 900;
 const KILL_AFTER_MS = 600;
-const STEP_LIMIT_MS = 30_000;
+const STEP_LIMIT_MS = 60_000;
 
 export interface Stage {
   readonly shared: Shared;

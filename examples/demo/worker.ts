@@ -33,7 +33,7 @@ async function job({ mode, workMs, untilTold }: Extract<Order, { do: "job" }>): 
   for (;;) {
     const askedMs = nowMs();
     tell({ is: "asks", atMs: askedMs });
-    const lease = await lock.acquire({ mode, waitMs: 30_000 });
+    const lease = await lock.acquire({ mode, waitMs: 60_000 });
     const atMs = nowMs();
     tell({ is: "holds", atMs, mode, ticketId: lease.ticketId, waitedMs: atMs - askedMs, requests });
     try {

@@ -152,13 +152,13 @@ test("both protocols unless one is named", () => {
   expect([...readOptions(["--protocol", "conditional"]).protocols]).toEqual(["conditional"]);
 });
 
-test("runs on a file store, prints JSON of the promised shape, leaves nothing", { timeout: 120_000 }, async () => {
+test("runs on a file store, prints JSON of the promised shape, leaves nothing", { timeout: 240_000 }, async () => {
   const url = `${pathToFileURL(dir).href}/store?create=1`;
   const json = join(dir, "bench.json");
   // The import time needs the built packages; building them is another test's. Crowds are too many processes for a test.
   const skipped = ["imports", "waiters", "rivals"].flatMap((part) => ["--skip", part]);
   const program = start(bench, { args: ["--store", url, "--seconds", "1", ...skipped, "--json", json] });
-  expect(await program.exit(110_000), program.stderr).toEqual({ code: 0, signal: null });
+  expect(await program.exit(220_000), program.stderr).toEqual({ code: 0, signal: null });
   const result = JSON.parse(await readFile(json, "utf8")) as BenchResult & { goals: unknown };
   const summary = {
     n: expect.any(Number),

@@ -31,9 +31,9 @@ const withoutAws = {
 const keys = { AWS_ACCESS_KEY_ID: "anykey", AWS_SECRET_ACCESS_KEY: "averysecretword" };
 const left = async () => (await readdir(tmp)).filter((name) => name.startsWith("bucketlock"));
 
-test("everything it claims holds, and it says so", { timeout: 120_000 }, async () => {
+test("everything it claims holds, and it says so", { timeout: 300_000 }, async () => {
   const program = run();
-  const { code } = await program.exit(110_000);
+  const { code } = await program.exit(280_000);
   const text = program.otherLines.join("\n");
   expect(program.stderr, text).toBe("");
   expect(code, text).toBe(0);
@@ -43,14 +43,18 @@ test("everything it claims holds, and it says so", { timeout: 120_000 }, async (
     expect(text).toMatch(new RegExp(`^${name} \\|[ .#X]+\\|$`, "m"));
   }
   for (const name of ["reader-1", "reader-2"]) expect(text).toMatch(new RegExp(`^${name} \\|[ .=]+\\|$`, "m"));
-  expect(text).toMatch(/\d+ acquisitions, 1 take-over, longest wait \d/);
+  const [, takeOvers] = /\d+ acquisitions, (\d+) take-overs?, longest wait \d/.exec(text) ?? [];
+  // Of whom a busy machine held up for longer than the lease, too.
+  const lost = text.match(/ lost its lease, /g)?.length ?? 0;
+  expect(Number(takeOvers)).toBeGreaterThanOrEqual(1);
+  expect(Number(takeOvers)).toBeLessThanOrEqual(1 + lost);
   expect(text.match(/^ {2}yes /gm)).toHaveLength(5);
   expect(await left()).toEqual([]);
 });
 
-test("Ctrl-C ends everything", { timeout: 90_000 }, async () => {
+test("Ctrl-C ends everything", { timeout: 240_000 }, async () => {
   const program = run();
-  await vi.waitFor(() => expect(program.otherLines.join()).toMatch(/has the lock/), { timeout: 60_000 });
+  await vi.waitFor(() => expect(program.otherLines.join()).toMatch(/has the lock/), { timeout: 120_000 });
   program.signal("SIGINT");
   expect(await program.exit()).toEqual({ code: 130, signal: null });
   expect(program.stderr).toMatch(/interrupted/);

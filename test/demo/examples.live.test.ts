@@ -43,7 +43,7 @@ onEveryServer((server) => {
     await bucket.createBucket();
     const args = ["--store", "s3://bucketlock-demo/some/prefix", "--endpoint", server.endpoint];
     const program = start(demo, { args, env: env(server) });
-    const { code } = await program.exit(170_000);
+    const { code } = await program.exit(280_000);
     expect(code, `${program.otherLines.join("\n")}\n${program.stderr}`).toBe(0);
     expect(await keys(bucket)).toEqual([]);
     await bucket.deleteBucket();

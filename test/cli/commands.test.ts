@@ -159,7 +159,7 @@ test("revoke: the holder's command is told by TERM and decides itself", async ()
 
 describe("revoke", () => {
   const told = `trap 'echo told; exit 6' TERM; echo "began $BUCKETLOCK_KEY"; while :; do sleep 0.05; done`;
-  const lease = ["--lease", "600ms"];
+  const lease = ["--lease", "3s"];
 
   test("elect: the command is told, the next in line leads, and who was asked stands for election again", async () => {
     const first = program.start(["elect", "e", ...lease, ...sh(told)]);

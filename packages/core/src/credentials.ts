@@ -3,7 +3,7 @@
  * Nothing here ever prints a secret.
  */
 import { InvalidError, StoreError, show } from "./errors.js";
-import type { S3Credentials, S3CredentialsProvider } from "./identity.js";
+import { PROVIDERS_ENDS, type S3Credentials, type S3CredentialsProvider } from "./identity.js";
 import type { SigningCredentials } from "./sigv4.js";
 
 export type { S3Credentials, S3CredentialsProvider } from "./identity.js";
@@ -98,6 +98,11 @@ export class CredentialSource {
       if (left === undefined) throw error;
       return left;
     }
+  }
+
+  /** Nobody waits any more. Idempotent. */
+  close(): void {
+    if (this.#provider) PROVIDERS_ENDS.get(this.#provider)?.();
   }
 
   /** The server refused them: ask again next time. */

@@ -11,3 +11,6 @@ export interface S3Credentials extends SigningCredentials {
 
 /** Asked before the first request and again shortly before expiry. May take its time, may fail. */
 export type S3CredentialsProvider = () => Promise<S3Credentials>;
+
+/** Providers of ours whose work outlives a question, and what ends it; never a caller's, which other sessions may share. */
+export const PROVIDERS_ENDS = new WeakMap<S3CredentialsProvider, () => void>();

@@ -6,19 +6,24 @@
 import { type Clock, parseInstantMs } from "./clock.js";
 import type { S3Credentials, S3CredentialsProvider } from "./credentials.js";
 import { StoreError, show } from "./errors.js";
+import { PROVIDERS_ENDS } from "./identity.js";
 import type { Environment } from "./s3-settings.js";
 
 // Programs that ask a person for a code take their time.
 const LIMIT_MS = 60_000;
 const ANSWER_MAX_BYTES = 1024 * 1024;
 
-/** Each call starts the program. Throws StoreError STORE_BAD_CREDENTIALS. */
+/**
+ * Each call starts the program. Throws StoreError STORE_BAD_CREDENTIALS. A program that hangs would keep this process alive for
+ * as long as it may take: it is ended with its session.
+ */
 export function processCredentials(
   command: string,
   profile: string,
   parts: { readonly env: Environment; readonly clock: Clock },
 ): S3CredentialsProvider {
-  return async () => {
+  const running = new Set<AbortController>();
+  const ask = async (): Promise<S3Credentials> => {
     const { split } = await import("shlex");
     let words: readonly string[];
     try {
@@ -28,8 +33,18 @@ export function processCredentials(
     }
     const [program, ...args] = words;
     if (program === undefined) throw failed(profile, "it names no program");
-    return credentialsIn(await output(program, args, profile, parts), profile);
+    const ending = new AbortController();
+    running.add(ending);
+    try {
+      return credentialsIn(await output(program, args, profile, parts, ending), profile);
+    } finally {
+      running.delete(ending);
+    }
   };
+  PROVIDERS_ENDS.set(ask, () => {
+    for (const ending of running) ending.abort("closed");
+  });
+  return ask;
 }
 
 async function output(
@@ -37,9 +52,9 @@ async function output(
   args: readonly string[],
   profile: string,
   { env, clock }: { readonly env: Environment; readonly clock: Clock },
+  ending: AbortController,
 ): Promise<string> {
   const { execFile } = process.getBuiltinModule("node:child_process");
-  const ending = new AbortController();
   const stop = clock.after(LIMIT_MS, () => ending.abort());
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -47,7 +62,9 @@ async function output(
       const child = execFile(program, args, { ...settings, windowsHide: true }, (error, stdout) => {
         if (error === null) return resolve(stdout);
         const why = ending.signal.aborted
-          ? `it took longer than ${LIMIT_MS} ms`
+          ? ending.signal.reason === "closed"
+            ? "the session was closed"
+            : `it took longer than ${LIMIT_MS} ms`
           : typeof error.code === "number"
             ? `it ended with status ${error.code}`
             : `it could not be run (${error.code ?? error.signal})`;

@@ -502,6 +502,7 @@ export class S3Session {
 
   /** Ends every connection; what is under way fails with STORE_CLOSED. Idempotent. */
   close(): Promise<void> {
+    this.#credentials.close();
     return this.#origins.close();
   }
 

@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../packages/core/src/clock.js";
 import { type ChainParts, credentialsOf } from "../../../packages/core/src/credential-chain.js";
 import { CredentialSource } from "../../../packages/core/src/credentials.js";
+import { openS3Session } from "../../../packages/core/src/index.js";
 import { processCredentials } from "../../../packages/core/src/process-credentials.js";
 import type { CredentialPlan } from "../../../packages/core/src/s3-settings.js";
 
@@ -161,6 +162,22 @@ describe("credential_process", () => {
     const message = await failing(command);
     expect(message).toContain('profile "work"');
     expect(message).toContain(why);
+  });
+
+  it("is ended with the session that asked for it", async () => {
+    const ask = processCredentials(`${node} -e 'setInterval(() => {}, 1000)'`, "work", {
+      env: process.env,
+      clock: systemClock,
+    });
+    const session = openS3Session({ region: "us-east-1", bucket: "jobs", credentials: ask });
+    const presigned = session.presigned("getObject", { key: "k" });
+    presigned.catch(() => {});
+    const children = () => process.getActiveResourcesInfo().filter((name) => name === "ProcessWrap").length;
+    const before = children();
+    while (children() === before) await new Promise((resolve) => setImmediate(resolve));
+    await session.close();
+    await expect(presigned).rejects.toThrowError("the session was closed");
+    while (children() > before) await new Promise((resolve) => setImmediate(resolve));
   });
 
   it("is ended when it takes too long", async () => {

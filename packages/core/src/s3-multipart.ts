@@ -89,7 +89,6 @@ export class S3Multipart {
     options: S3PartOptions,
   ): Promise<Answer & S3Part> {
     integer("partNumber", number, { min: 1, max: PARTS_MAX });
-    if (!(body instanceof Uint8Array)) throw new InvalidError("body", "must be a Uint8Array", body);
     const ask: Described = {
       request: "uploadPart",
       key: objectKey("key", key),

@@ -242,6 +242,7 @@ export class S3Session {
     body: Uint8Array,
     options: S3PartOptions = {},
   ): Promise<Answer & S3Part> {
+    if (!(body instanceof Uint8Array)) throw new InvalidError("body", "must be a Uint8Array", body);
     return (await this.#multipart()).part(key, uploadId, number, body, options);
   }
 

@@ -1,4 +1,5 @@
 /** A dying program on S3: its child deletes by signed URLs and is given nothing else. Real processes, an S3 server of our own. */
+import { openS3Session } from "@bucketlock/core";
 import { afterEach, expect, test } from "vitest";
 import { S3Emulator } from "../emulators/s3/emulator.js";
 import { useWorkers } from "../processes.js";
@@ -7,12 +8,12 @@ const start = useWorkers();
 const worker = new URL("./finalizer.worker.ts", import.meta.url);
 let emulator: S3Emulator;
 
-async function run(how: string, versions: boolean) {
+async function run(how: string, versions: boolean, protocol = "two-object") {
   emulator = await S3Emulator.start({ versions });
   const { accessKeyId, secretAccessKey } = emulator.keys;
   const url = `s3://${emulator.bucket}/locks?endpoint=${encodeURIComponent(emulator.endpoint)}&region=${emulator.region}`;
   return start(worker, {
-    args: [how, url],
+    args: [how, url, protocol],
     env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
   });
 }
@@ -38,6 +39,27 @@ test.each([
     // By their version where there is one: a delete marker would be left behind.
     expect(seen.url.includes("versionId=")).toBe(versions);
   }
+});
+
+test("exit, conditional: the record is left by one PUT, signed in the query with its condition", async () => {
+  const program = await run("exit", false, "conditional");
+  expect(await program.exit()).toEqual({ code: 7, signal: null });
+  expect(emulator.keysStored()).toEqual(["locks/k.lock.record"]);
+  const last = emulator.seen.at(-1)!;
+  expect(last).toMatchObject({ method: "PUT", headers: { "if-match": expect.stringMatching(/^"/) } });
+  expect(last.url).toContain("X-Amz-Signature=");
+  expect(last.headers.authorization).toBeUndefined();
+  const { accessKeyId, secretAccessKey } = emulator.keys;
+  const session = openS3Session({
+    endpoint: emulator.endpoint,
+    region: emulator.region,
+    bucket: emulator.bucket,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  const record = await session.store({ prefix: "locks/" }).get("k.lock.record");
+  expect(record).toMatchObject({ found: true });
+  if (record.found) expect(JSON.parse(new TextDecoder().decode(record.body))).toMatchObject({ holders: [], queue: [] });
+  await session.close();
 });
 
 test("an orderly end on S3 is one multi-delete, and no child is needed", async () => {

@@ -51,6 +51,23 @@ test("a machine on which a process takes long to start: nothing stays behind", a
   expect(await left()).toEqual([]);
 });
 
+test.each([
+  ["exit", 7],
+  ["throw", 1],
+  ["waiting-exit", 8],
+] as const)("%s, conditional: nobody stands in the record any more, and its token stays", async (how, code) => {
+  const program = start(worker, { args: [how, url, "conditional"] });
+  expect(await program.exit()).toEqual({ code, signal: null });
+  expect(program.messages).toContainEqual(expect.objectContaining({ held: expect.any(String) }));
+  const record = await store.get("k.lock.record");
+  expect(JSON.parse(new TextDecoder().decode(record.found ? record.body : undefined))).toMatchObject({
+    token: "1",
+    confirmed: true,
+    holders: [],
+    queue: [],
+  });
+});
+
 test("releaseOnSignal: released, then the signal does what it always does", async () => {
   const program = start(worker, { args: ["signal", url] });
   await program.message((message) => "held" in message);

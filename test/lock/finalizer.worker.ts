@@ -1,10 +1,10 @@
 /**
- * A program that takes a lock and then ends in the way its first argument says, without releasing. Second argument: the store.
+ * A program that takes a lock and then ends in the way its first argument says, without releasing. Second argument: the store; third: the protocol.
  * Tells in lines of JSON what happens; decides nothing.
  */
 import { createLocks, openStore } from "@bucketlock/lock";
 
-const [how, url] = process.argv.slice(2) as [string, string];
+const [how, url, protocol] = process.argv.slice(2) as [string, string, "two-object" | "conditional" | undefined];
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const store = openStore(url);
 let released = false;
@@ -12,6 +12,7 @@ const NAMES = ["exit", "beforeExit", "SIGTERM", "SIGINT"];
 // The loader that runs this file may have listeners of its own.
 const before = NAMES.map((name) => process.listenerCount(name));
 const locks = createLocks(store, {
+  protocol,
   leaseMs: 60_000,
   onEvent: (event) => {
     released ||= event.type === "released";
@@ -45,7 +46,7 @@ if (how === "leak") {
       }, 10);
       break;
     case "waiting-exit":
-      void createLocks(store, { leaseMs: 60_000 }).lock("k").acquire();
+      void createLocks(store, { protocol, leaseMs: 60_000 }).lock("k").acquire();
       setTimeout(() => process.exit(8), 200);
       break;
     case "signal-own-handler":

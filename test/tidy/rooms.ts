@@ -134,6 +134,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "cli/slot",
       "conditional/liveness",
       "conditional/machine",
+      "conditional/parting",
       "conditional/probed",
       "conditional/record",
       "conditional/rules",

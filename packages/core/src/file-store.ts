@@ -30,6 +30,7 @@ import type {
   ObjectFacts,
   PutAnswer,
   PutOptions,
+  PutPlan,
   Store,
   StoreFeatures,
   VersionPage,
@@ -178,6 +179,10 @@ class FileStore implements Store {
 
   planDelete(targets: readonly DeleteTarget[]): DeletePlan {
     return { kind: "file", dir: this.#layout.dir, keys: targets.map((target) => target.key) };
+  }
+
+  planPut(key: string, body: string, etag: string): PutPlan {
+    return { kind: "file-put", dir: this.#layout.dir, key, etag, body };
   }
 
   /** Nothing to end: nothing stays open between calls. */

@@ -19,6 +19,7 @@ import type {
   ListPage,
   PutAnswer,
   PutOptions,
+  PutPlan,
   Store,
   StoreFeatures,
   VersionPage,
@@ -100,6 +101,14 @@ export class S3Store implements Store {
       this.#session.presign("deleteObject", { key: this.#full(key), versionId, expiresMs: PLAN_VALID_MS }),
     );
     return { kind: "http", urls };
+  }
+
+  planPut(key: string, body: string, etag: string): PutPlan | undefined {
+    if (!this.#session.canPresign) return undefined;
+    const match = this.#session.bareIfMatch ? etag.replace(/^"(.*)"$/, "$1") : etag;
+    const headers = { "content-type": "application/json", "if-match": match };
+    const url = this.#session.presign("putObject", { key: this.#full(key), headers, expiresMs: PLAN_VALID_MS });
+    return { kind: "http-put", url, headers, body };
   }
 
   close(): Promise<void> {

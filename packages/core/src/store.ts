@@ -134,6 +134,22 @@ export type DeletePlan =
   | { readonly kind: "http"; readonly urls: readonly string[] }
   | { readonly kind: "file"; readonly dir: string; readonly keys: readonly string[] };
 
+/** A conditional write that another process can carry out for us, as above: once, under the ETag it names. */
+export type PutPlan =
+  | {
+      readonly kind: "http-put";
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: string;
+    }
+  | {
+      readonly kind: "file-put";
+      readonly dir: string;
+      readonly key: string;
+      readonly etag: string;
+      readonly body: string;
+    };
+
 export interface StoreFeatures {
   /** `unknown`: only a probe can tell (every S3 endpoint: some answer 200 and ignore the condition). */
   readonly conditionalWrites: "yes" | "no" | "unknown";
@@ -176,6 +192,8 @@ export interface Store {
    * (a memory store).
    */
   planDelete?(targets: readonly DeleteTarget[]): DeletePlan | undefined;
+  /** As `planDelete`, for a text (JSON) that replaces the object while it has that ETag still. */
+  planPut?(key: string, body: string, etag: string): PutPlan | undefined;
   /** Ends sockets and timers. Idempotent. */
   close(): Promise<void>;
 }

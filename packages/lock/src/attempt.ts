@@ -7,7 +7,7 @@ import { runRecordLine } from "./conditional/driver.js";
 import type { Gate } from "./conditional/gate.js";
 import type { RecordMemory } from "./conditional/record-hands.js";
 import type { EventFacts, LockEvent } from "./events.js";
-import type { HeldTicket } from "./held-ticket.js";
+import type { Remains } from "./held-ticket.js";
 import { Holding } from "./holding.js";
 import type { Settings } from "./settings.js";
 import { type Mutation, runLine, type Trouble } from "./two-object/driver.js";
@@ -24,8 +24,8 @@ export interface AttemptContext {
   /** Empty, but for tests that remove a rule. */
   readonly mutation: Mutation;
   readonly emit: (event: LockEvent) => void;
-  opened(ticket: HeldTicket): void;
-  closed(ticket: HeldTicket): void;
+  opened(ticket: Remains): void;
+  closed(ticket: Remains): void;
   held(holding: Holding): void;
   ended(holding: Holding, rest: Promise<void>): void;
 }
@@ -62,12 +62,12 @@ export async function attempt(context: AttemptContext, options: AttemptOptions):
   };
   const given = { ...mutation, ...options, store, settings, emit: tell };
   const onTicket = {
-    open: (ticket: HeldTicket) => context.opened(ticket),
-    closed: (ticket: HeldTicket) => context.closed(ticket),
+    open: (ticket: Remains) => context.opened(ticket),
+    closed: (ticket: Remains) => context.closed(ticket),
   };
   const result =
     settings.protocol === "conditional"
-      ? await runRecordLine({ ...given, memory })
+      ? await runRecordLine({ ...given, memory, onTicket })
       : await runLine({ ...given, onTicket });
   if ("is" in result) {
     if (result.is === "contended") return { by: result.by };
@@ -76,7 +76,7 @@ export async function attempt(context: AttemptContext, options: AttemptOptions):
   // Taken over or broken in the very moment it was won: nobody was told that it is held, so nobody would be told of the loss.
   if (result.keeper.lostError !== undefined && mutation.localRules?.onlyValid !== false) {
     await result.keeper.stop();
-    context.closed(result.ticket);
+    context.closed(result.waiting ?? result.ticket);
     return attempt(context, options);
   }
   const holding = new Holding(result, {
@@ -86,7 +86,7 @@ export async function attempt(context: AttemptContext, options: AttemptOptions):
     onEnd: (ended, rest) => context.ended(ended, rest),
   });
   context.held(holding);
-  context.closed(result.ticket);
+  context.closed(result.waiting ?? result.ticket);
   return { holding, by: [] };
 }
 

@@ -4,13 +4,15 @@
  * Installs nothing before the first ticket and leaves nothing installed after the last. Never swallows the program's own handlers.
  */
 import { fileURLToPath } from "node:url";
-import type { DeletePlan, DeleteTarget, Store } from "@bucketlock/core";
+import type { DeletePlan, DeleteTarget, PutPlan, Store } from "@bucketlock/core";
+import { type Parting, partingWrites } from "./conditional/parting.js";
+import type { Remains } from "./held-ticket.js";
 
 /** Something that must not be left behind. */
 export interface Pending {
   readonly store: Store;
-  /** What to delete, known without asking anyone. */
-  targets(): DeleteTarget[];
+  /** What to delete and to write, known without asking anyone. */
+  readonly remains: Remains;
   /** Ends it in an orderly way. Never rejects. Undefined: somebody is working on it. */
   release: (() => Promise<void>) | undefined;
   readonly signals: readonly NodeJS.Signals[];
@@ -25,7 +27,7 @@ const installed = new Map<string, (...args: never[]) => void>();
 export function track(entry: Pending): void {
   pending.add(entry);
   install("beforeExit", releaseAll);
-  install("exit", deleteByChild);
+  install("exit", releaseByChild);
   for (const signal of entry.signals) install(signal, () => onSignal(signal));
 }
 
@@ -60,29 +62,28 @@ async function onSignal(signal: NodeJS.Signals): Promise<void> {
   // Another handler of the program decides about its end; with none, the default action must not be lost.
   if (process.listenerCount(signal) > 0) return;
   // Dying of a signal fires no `exit`: tickets still waiting in line go now.
-  deleteByChild();
+  releaseByChild();
   process.kill(process.pid, signal);
 }
 
-/** Only synchronous work runs in an `exit` handler, so a child sends the deletes. It gets plans, no credentials. */
-function deleteByChild(): void {
-  const byStore = new Map<Store, DeleteTarget[]>();
-  for (const entry of pending) byStore.set(entry.store, [...(byStore.get(entry.store) ?? []), ...entry.targets()]);
-  const plans: DeletePlan[] = [];
-  for (const [store, targets] of byStore) {
-    try {
-      const plan = store.planDelete?.(targets);
-      if (plan !== undefined) plans.push(plan);
-    } catch {
-      // A store that cannot plan must not stop the others; the lease ends by itself.
-    }
+/** Only synchronous work runs in an `exit` handler, so a child sends the deletes and the writes. It gets plans, no credentials. */
+function releaseByChild(): void {
+  const byStore = new Map<Store, { targets: DeleteTarget[]; partings: Parting[] }>();
+  for (const { store, remains } of pending) {
+    const all = byStore.get(store) ?? { targets: [], partings: [] };
+    byStore.set(store, all);
+    all.targets.push(...remains.targets());
+    const parting = remains.parting?.();
+    if (parting !== undefined) all.partings.push(parting);
   }
+  const plans = [...byStore].flatMap(([store, { targets, partings }]) => plansOf(store, targets, partings));
   if (plans.length === 0) return;
   // A bundler that makes CommonJS leaves it undefined: without the child's file, the leases end by themselves.
   if (import.meta.url === undefined) return;
   const child = fileURLToPath(new URL("./finalizer-child.js", import.meta.url));
   // From source, the file store has to be loaded as this process loads its own files; everywhere else plain Node will do.
-  const loader = import.meta.url.endsWith(".ts") && plans.some((plan) => plan.kind === "file") ? process.execArgv : [];
+  const loader =
+    import.meta.url.endsWith(".ts") && plans.some(({ kind }) => kind.startsWith("file")) ? process.execArgv : [];
   // Loaded only now: most programs never get here.
   process.getBuiltinModule("node:child_process").spawnSync(process.execPath, [...loader, child], {
     input: JSON.stringify(plans),
@@ -93,6 +94,21 @@ function deleteByChild(): void {
     env: pick(process.env, ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot"]),
     windowsHide: true,
   });
+}
+
+function plansOf(
+  store: Store,
+  targets: readonly DeleteTarget[],
+  partings: readonly Parting[],
+): (DeletePlan | PutPlan)[] {
+  try {
+    const writes = partingWrites(partings).map(({ objectKey, body, etag }) => store.planPut?.(objectKey, body, etag));
+    const deletes = targets.length === 0 ? undefined : store.planDelete?.(targets);
+    return [...writes, deletes].filter((plan) => plan !== undefined);
+  } catch {
+    // A store that cannot plan must not stop the others; the lease ends by itself.
+    return [];
+  }
 }
 
 function pick(env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {

@@ -2,6 +2,7 @@
  * What keeper and lease ask of a ticket, whichever protocol drew it: types only.
  */
 import type { CallOptions, DeleteTarget } from "@bucketlock/core";
+import type { Parting } from "./conditional/parting.js";
 import type { Revocation } from "./revocation.js";
 import type { Mode } from "./two-object/ticket.js";
 
@@ -29,7 +30,15 @@ export interface RenewalCall {
   mayWrite(): boolean;
 }
 
-export interface HeldTicket {
+/** What a ticket leaves behind when its process ends at once. */
+export interface Remains {
+  /** What another process could delete for us, without asking the store. */
+  targets(): DeleteTarget[];
+  /** How it could leave a record for us; undefined where there is none, or nothing of us in it as far as we know. */
+  parting?(): Parting | undefined;
+}
+
+export interface HeldTicket extends Remains {
   readonly key: string;
   readonly id: string;
   readonly mode: Mode;
@@ -46,6 +55,4 @@ export interface HeldTicket {
   isThere(options: CallOptions): Promise<boolean>;
   /** Out of the store. Doing it twice is harmless. Throws when that is not sure. */
   delete(options: CallOptions): Promise<void>;
-  /** What another process could delete for us, without asking the store. */
-  targets(): DeleteTarget[];
 }

@@ -53,7 +53,7 @@ export class Holding {
     this.#context = context;
     this.#pending = {
       store: context.store,
-      targets: () => won.ticket.targets(),
+      remains: won.ticket,
       release: () => this.release().catch(() => {}),
       signals: context.settings.signals,
     };

@@ -12,7 +12,7 @@ import { type CronJob, type CronOptions, cron } from "./cron.js";
 import { Election, type ElectionOptions } from "./election.js";
 import type { LockEvent } from "./events.js";
 import { type Pending, track, untrack } from "./finalizer.js";
-import type { HeldTicket } from "./held-ticket.js";
+import type { Remains } from "./held-ticket.js";
 import type { Holding } from "./holding.js";
 import { Latch } from "./latch.js";
 import { Queue } from "./local/queue.js";
@@ -60,7 +60,7 @@ export class Locks {
   readonly #underway = new Set<Promise<void>>();
   readonly #holdings = new Set<Holding>();
   readonly #queues = new Map<string, Queue>();
-  readonly #tickets = new Map<HeldTicket, Pending>();
+  readonly #tickets = new Map<Remains, Pending>();
   #closed: Promise<void> | undefined;
 
   /** `mutation`: only for tests that remove a rule; users get their locks from createLocks. */
@@ -247,10 +247,10 @@ export class Locks {
   }
 
   /** A waiting ticket is left behind by process.exit() too. */
-  #opened(ticket: HeldTicket): void {
+  #opened(ticket: Remains): void {
     const entry: Pending = {
-      store: this.#store,
-      targets: () => ticket.targets(),
+      store: this.#gate.ready ?? this.#store,
+      remains: ticket,
       release: undefined,
       signals: this.#settings.signals,
     };
@@ -258,7 +258,7 @@ export class Locks {
     track(entry);
   }
 
-  #forget(ticket: HeldTicket): void {
+  #forget(ticket: Remains): void {
     const entry = this.#tickets.get(ticket);
     if (entry === undefined) return;
     this.#tickets.delete(ticket);

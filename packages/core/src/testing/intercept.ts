@@ -45,6 +45,7 @@ export class InterceptedStore implements Store {
   readonly endpoint?: string;
   /** There only where the inner store has it. */
   readonly planDelete?: NonNullable<Store["planDelete"]>;
+  readonly planPut?: NonNullable<Store["planPut"]>;
   readonly deleteIf?: NonNullable<Store["deleteIf"]>;
   readonly #inner: Store;
   readonly #around: Around;
@@ -61,6 +62,7 @@ export class InterceptedStore implements Store {
         around(call("delete", [key]), options, (changed) => deleteIf(key, etag, changed));
     }
     if (inner.planDelete !== undefined) this.planDelete = (targets) => inner.planDelete?.(targets);
+    if (inner.planPut !== undefined) this.planPut = (key, body, etag) => inner.planPut?.(key, body, etag);
   }
 
   put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<PutAnswer> {

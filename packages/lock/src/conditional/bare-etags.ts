@@ -21,6 +21,7 @@ class BareEtags implements Store {
   readonly name: string;
   readonly endpoint: string | undefined;
   readonly planDelete?: NonNullable<Store["planDelete"]>;
+  readonly planPut?: NonNullable<Store["planPut"]>;
   readonly #inner: Store;
   readonly #form: EtagForm;
 
@@ -31,6 +32,8 @@ class BareEtags implements Store {
     this.#form = form;
     // There only where the inner store has it.
     if (inner.planDelete !== undefined) this.planDelete = (targets) => inner.planDelete?.(targets);
+    if (inner.planPut !== undefined)
+      this.planPut = (key, body, etag) => inner.planPut?.(key, body, form.bareInWrites ? bare(etag) : etag);
   }
 
   get features() {

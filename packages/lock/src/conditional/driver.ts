@@ -3,6 +3,7 @@
  * Decides nothing about who holds.
  */
 import type { EventFacts } from "../events.js";
+import type { Remains } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
 import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
@@ -10,11 +11,12 @@ import { SteadyClock } from "../steady.js";
 import { type Attempt, drawUlid, type Lost, type Won } from "../two-object/driver.js";
 import { type Mode, mismatch, ticketId } from "../two-object/ticket.js";
 import { ALL_RULES, type Line, type Rules, resume, start } from "./machine.js";
+import { partingOf } from "./parting.js";
 import { entryOf, recordKey, standing } from "./record.js";
 import { drive, type Hands, type RecordMemory } from "./record-hands.js";
 import { RecordTicket } from "./record-ticket.js";
 
-export interface RecordAttempt extends Omit<Attempt, "rules" | "onTicket"> {
+export interface RecordAttempt extends Omit<Attempt, "rules"> {
   readonly memory: RecordMemory;
   /** Only for tests that remove a rule. */
   readonly recordRules?: Partial<Rules>;
@@ -64,6 +66,11 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
     if (cameIn === id && id !== "") attempt.emit(id, { type: "withdrew", why });
   };
   const sweep = () => memory.versions.sweep(store, recordKey(key), { timeoutMs: settings.requestTimeoutMs });
+  const waiting: Remains = {
+    targets: () => [],
+    parting: () => partingOf(key, id, false, memory.get(key), () => settings.random.hex(8)),
+  };
+  attempt.onTicket?.open(waiting);
   const verdict = await drive(hands, {
     line,
     first: attempt.ticketId === undefined ? start(startedMs, memory.get(key)) : resume(attempt.ticketId, startedMs),
@@ -93,17 +100,19 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       attempt.emit(id, { type: "waiting", for: state.stored?.record.holders.map((one) => one.id) ?? [] });
     },
   }).catch(async (error: unknown) => {
+    attempt.onTicket?.closed(waiting);
     await sweep();
     withdrew("the caller gave up, or the store failed");
     throw error;
   });
+  if (verdict.is !== "held") attempt.onTicket?.closed(waiting);
   switch (verdict.is) {
     case "held": {
       const ticket = new RecordTicket(hands, line, id, verdict.token);
       const emit = (facts: EventFacts) => attempt.emit(id, facts);
       const keeper = new Keeper(ticket, settings, steady, verdict.sentAtMs, 0, emit, attempt.validityRules);
       keeper.start();
-      return { ticket, keeper, waitedMs: clock.monotonicMs() - startedMs, requests };
+      return { ticket, waiting, keeper, waitedMs: clock.monotonicMs() - startedMs, requests };
     }
     case "contended":
       await sweep();

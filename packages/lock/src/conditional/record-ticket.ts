@@ -9,6 +9,7 @@ import { unlessAborted } from "../patience.js";
 import { Revocation } from "../revocation.js";
 import { type Mode, parseOwnId } from "../two-object/ticket.js";
 import { type Facts, type Line, startLeave, startRenewal } from "./machine.js";
+import { type Parting, partingOf } from "./parting.js";
 import { entryOf, recordKey, standing } from "./record.js";
 import { drive, type Hands, readRecord } from "./record-hands.js";
 
@@ -149,9 +150,14 @@ export class RecordTicket implements HeldTicket {
     await this.#sweep({ ...options, timeoutMs });
   }
 
-  /** A record is never deleted by a release: tokens must not go back. A dying process leaves its entry to the lease. */
+  /** A record is never deleted by a release: tokens must not go back. */
   targets(): DeleteTarget[] {
     return [];
+  }
+
+  parting(): Parting | undefined {
+    const { memory, settings } = this.#hands;
+    return partingOf(this.key, this.id, true, memory.get(this.key), () => settings.random.hex(8));
   }
 }
 

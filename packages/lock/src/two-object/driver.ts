@@ -5,7 +5,7 @@
 import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type Store } from "@bucketlock/core";
 import { decodeTime, ulid } from "ulid";
 import type { EventFacts } from "../events.js";
-import type { HeldTicket } from "../held-ticket.js";
+import type { HeldTicket, Remains } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
 import type { TurnRules } from "../local/turns.js";
 import type { OnceRules } from "../once-rule.js";
@@ -36,6 +36,8 @@ const ULID_TIME_MAX_MS = 2 ** 48 - 1;
 /** A ticket that won: what a lease is made of. */
 export interface Won {
   readonly ticket: HeldTicket;
+  /** What was told of as open while it waited, to be closed now that it holds. Undefined: the ticket itself. */
+  readonly waiting?: Remains;
   readonly keeper: Keeper;
   readonly waitedMs: number;
   readonly requests: number;
@@ -75,7 +77,7 @@ export interface Attempt extends Mutation {
   readonly ticketId?: string | undefined;
   readonly emit: (ticketId: string, facts: EventFacts) => void;
   /** Told of every ticket whose objects may exist, and when they no longer do. */
-  readonly onTicket?: { open(objects: TicketObjects): void; closed(objects: TicketObjects): void };
+  readonly onTicket?: { open(ticket: Remains): void; closed(ticket: Remains): void };
 }
 
 /** Runs the line. Answers the won ticket or the verdict; throws store errors, PERMITS_MISMATCH, and the signal's reason unchanged. */

@@ -22,6 +22,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   led: 150,
   "acted as job": 1000,
   "acted as leader": 2000,
+  ledToTheEnd: 15,
   sawLeader: 200,
   sawNone: 100,
   crash: 8,

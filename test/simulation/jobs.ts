@@ -63,6 +63,8 @@ interface Process {
   readonly client: Client;
   readonly locks: Locks;
   readonly stop: AbortController;
+  /** Routines of leaders that have begun and not ended. */
+  leading: number;
 }
 
 export async function runJobs(seed: number, options: JobsOptions = {}): Promise<JobsResult> {
@@ -104,6 +106,10 @@ class Fleet {
   /** Highest token with which somebody acted, surely holding. */
   #acted = { job: 0n, leader: 0n };
   readonly #labels = new Map<bigint, string>();
+  /** The highest token that a leader was told. */
+  #newest = 0n;
+  /** Of leaders that were replaced before their routine ended. */
+  readonly #overtaken = new Set<bigint>();
   #restarts = 0;
 
   constructor(world: World, plan: Plan, what: What, guarantee: Guarantee, mutation: Mutation) {
@@ -156,7 +162,7 @@ class Fleet {
     const client = new Client(this.#world, this.#plan, this.#bucket, host);
     const settings = { protocol, leaseMs: leases[0]!, clock: host, random, clockSkewMs, label: name };
     const locks = createLocksWith(client, settings, this.#mutation);
-    const process = { host, client, locks, stop: new AbortController() };
+    const process = { host, client, locks, stop: new AbortController(), leading: 0 };
     this.#processes.push(process);
     return process;
   }
@@ -209,11 +215,17 @@ class Fleet {
   async #runElection(process: Process): Promise<void> {
     const { locks, stop } = process;
     const election = locks.election("leader");
-    const leading = election.lead((leadership) => this.#lead(process, leadership), {
-      signal: stop.signal,
-      onError: "campaign",
-    });
-    const led = leading.catch((error: unknown) => {
+    const options = { signal: stop.signal, onError: "campaign" } as const;
+    const lead = async () => {
+      // Whose routine has ended well leads again all the same.
+      for (;;) {
+        const token = await election.lead((leadership) => this.#lead(process, leadership), options);
+        this.#world.count("ledToTheEnd");
+        if (this.#overtaken.has(token))
+          this.#world.violate(`${process.host.name} ended well as leader ${token}, which was over by then`);
+      }
+    };
+    const led = lead().catch((error: unknown) => {
       if (error !== stop.signal.reason) throw error;
     });
     await Promise.all([led, this.#observe(process)]);
@@ -244,18 +256,39 @@ class Fleet {
     if (fails) throw OWN;
   }
 
-  async #lead({ host }: Process, leadership: Leadership): Promise<void> {
+  async #lead(process: Process, leadership: Leadership): Promise<bigint> {
     const world = this.#world;
-    const { token, signal } = leadership;
+    const { host } = process;
+    const { token } = leadership;
     world.count("led");
     if (this.#labels.has(token)) world.violate(`token ${token} was given twice`);
+    if (!leadership.isLeader || this.#newest > token)
+      world.violate(`${host.name} was told that it leads by ${token}, which was over; the newest is ${this.#newest}`);
+    if (process.leading > 0) world.violate(`${host.name} leads twice at once`);
     this.#labels.set(token, host.name);
-    const endMs = host.monotonicMs() + world.random.float() * 5000;
-    while (host.monotonicMs() < endMs && !signal.aborted) {
-      await host.sleep(20 + world.random.float() * 300);
-      this.#act("leader", host, token, () => leadership.throwIfLost());
+    if (token > this.#newest) this.#newest = token;
+    process.leading++;
+    try {
+      return await this.#reign(host, leadership);
+    } finally {
+      process.leading--;
+      if (this.#newest > token) this.#overtaken.add(token);
     }
+  }
+
+  async #reign(host: Host, leadership: Leadership): Promise<bigint> {
+    const { random } = this.#world;
+    const { token, signal } = leadership;
+    // Some heed no signal, and do nothing for which they would have to lead.
+    const isDeaf = random.float() < 0.1;
+    const endMs = host.monotonicMs() + random.float() * 5000;
+    while (host.monotonicMs() < endMs && (isDeaf || !signal.aborted)) {
+      await host.sleep(20 + random.float() * 300);
+      if (!isDeaf) this.#act("leader", host, token, () => leadership.throwIfLost());
+    }
+    if (isDeaf) return token;
     signal.throwIfAborted();
+    if (random.float() < 0.2) return token;
     // Others lead, then this one again.
     throw OWN;
   }

@@ -4,13 +4,14 @@ import type { Store } from "@bucketlock/core";
 import type { Lease, LocksOptions } from "@bucketlock/lock";
 import type { Rules as RecordRules } from "../../packages/lock/src/conditional/machine.js";
 import { decode } from "../../packages/lock/src/conditional/record.js";
+import type { ElectionRules } from "../../packages/lock/src/election-rule.js";
 import { Locks } from "../../packages/lock/src/locks.js";
 import type { OnceRules } from "../../packages/lock/src/once-rule.js";
 import { settle } from "../../packages/lock/src/settings.js";
 import { drawUlid, type Mutation as Removal } from "../../packages/lock/src/two-object/driver.js";
 import { doorKey, parseOwnId, placeKey, ticketId } from "../../packages/lock/src/two-object/ticket.js";
 
-export type { Lease, OnceRules };
+export type { ElectionRules, Lease, OnceRules };
 export { decode, doorKey, drawUlid, Locks, parseOwnId, placeKey, ticketId };
 
 /** Rules to break. Empty: the code as it is. */

@@ -13,6 +13,40 @@ export interface Leader {
   readonly ticketId: string;
 }
 
+/** Rules that a test takes away to see that they are needed. */
+export interface ElectionRules {
+  /** Who leads is in the store before it is told so; else it is never there. */
+  readonly announces: boolean;
+  /** The lease is looked at after that, once more. */
+  readonly looksAgain: boolean;
+  /** Whether one leads is asked of the clock; else only of the signal. */
+  readonly looksAtClock: boolean;
+  /** The leader's signal aborts with the lease. */
+  readonly stepsDown: boolean;
+  /** Observers show whose ticket stands; else whoever left its name. */
+  readonly showsStanding: boolean;
+  /** Observers show no older leader after a newer one. */
+  readonly showsRising: boolean;
+  /** The routine is awaited before the next campaign, whatever its signal says. */
+  readonly awaitsRoutine: boolean;
+  /** What ended without the lease has not ended well. */
+  readonly endsHeld: boolean;
+  /** Who lost the lease campaigns again. */
+  readonly campaignsAgain: boolean;
+}
+
+export const ALL_ELECTION_RULES: ElectionRules = {
+  announces: true,
+  looksAgain: true,
+  looksAtClock: true,
+  stepsDown: true,
+  showsStanding: true,
+  showsRising: true,
+  awaitsRoutine: true,
+  endsHeld: true,
+  campaignsAgain: true,
+};
+
 /** The lock that leaders hold. */
 export const electionLock = (key: string): string => `${key}.election`;
 export const leaderPrefix = (key: string): string => `${electionLock(key)}.leader.`;
@@ -65,8 +99,12 @@ export interface View {
 export const FIRST_VIEW: View = { shown: undefined, highest: 0n, begun: false };
 
 /** What was seen now becomes the next view; undefined: nothing to show. An older leader is never shown after a newer one. */
-export function nextView(view: View, seen: Leader | undefined): View | undefined {
-  const leader = seen !== undefined && seen.token < view.highest ? undefined : seen;
+export function nextView(
+  view: View,
+  seen: Leader | undefined,
+  { showsRising }: Pick<ElectionRules, "showsRising"> = ALL_ELECTION_RULES,
+): View | undefined {
+  const leader = showsRising && seen !== undefined && seen.token < view.highest ? undefined : seen;
   if (view.begun && view.shown?.token === leader?.token) return undefined;
   return { shown: leader, highest: leader?.token ?? view.highest, begun: true };
 }

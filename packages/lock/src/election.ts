@@ -5,7 +5,9 @@
  */
 import { BucketlockError, durationMs, InvalidError, oneOf } from "@bucketlock/core";
 import {
+  ALL_ELECTION_RULES,
   decodeLeader,
+  type ElectionRules,
   electionLock,
   encodeLeader,
   FIRST_VIEW,
@@ -57,6 +59,7 @@ const FOR_LONG_MS = 2_147_483_647;
 export class Leadership implements Leader {
   readonly #lease: Lease;
   readonly #retract: () => Promise<void>;
+  readonly #looksAtClock: boolean;
 
   constructor(
     lease: Lease,
@@ -65,9 +68,11 @@ export class Leadership implements Leader {
     /** Aborts before the lease ends unrenewed, or when another was put in its place. Hand it to your work. */
     readonly signal: AbortSignal,
     retract: () => Promise<void>,
+    { looksAtClock }: Pick<ElectionRules, "looksAtClock"> = ALL_ELECTION_RULES,
   ) {
     this.#lease = lease;
     this.#retract = retract;
+    this.#looksAtClock = looksAtClock;
   }
 
   get ticketId(): string {
@@ -81,7 +86,7 @@ export class Leadership implements Leader {
 
   /** True while it leads, by the clock of this very moment. */
   get isLeader(): boolean {
-    return this.#lease.isHeld;
+    return this.#looksAtClock ? this.#lease.isHeld : !this.signal.aborted;
   }
 
   /** Epoch ms by this host's clock: until when, if no further renewal succeeds. For people and children. */
@@ -91,7 +96,8 @@ export class Leadership implements Leader {
 
   /** Throws LockLostError if it can no longer be proved. Reads the clock itself: for right after a pause, where no timer has fired. */
   throwIfLost(): void {
-    this.#lease.throwIfLost();
+    if (this.#looksAtClock) this.#lease.throwIfLost();
+    else this.signal.throwIfAborted();
   }
 
   /** Steps down: the next in line may lead. Rejects as a lease's `release` does; harmless twice. */
@@ -112,6 +118,7 @@ export class Election {
   readonly #context: LockContext;
   readonly #lock: Lock;
   readonly #pollMs: number;
+  readonly #rules: ElectionRules;
 
   constructor(
     readonly key: string,
@@ -119,6 +126,7 @@ export class Election {
     options: ElectionOptions = {},
   ) {
     this.#context = context;
+    this.#rules = { ...ALL_ELECTION_RULES, ...context.mutation.election };
     // What others read names the leader by its ticket: no two share one.
     this.#lock = new Lock(electionLock(key), context, undefined, true);
     this.#pollMs = durationMs("pollMs", options.pollMs ?? context.settings.pollMaxMs, { min: 1 });
@@ -158,13 +166,16 @@ export class Election {
     const side = await this.#side(signal === undefined ? lease.signal : AbortSignal.any([signal, lease.signal]));
     const token = await patiently(side, () => lease.token({ signal: side.signal ?? lease.signal }));
     const { label } = settings;
-    await putSurely(side, leaderKey(this.key, token), encodeLeader({ token, label, ticketId: lease.ticketId }));
-    lease.throwIfLost();
+    const { announces, looksAgain, stepsDown } = this.#rules;
+    if (announces)
+      await putSurely(side, leaderKey(this.key, token), encodeLeader({ token, label, ticketId: lease.ticketId }));
+    if (looksAgain) lease.throwIfLost();
     await this.#sweep(side, token).catch(() => {});
-    lease.throwIfLost();
+    if (looksAgain) lease.throwIfLost();
     signal?.throwIfAborted();
-    const ends = until === undefined ? lease.signal : AbortSignal.any([lease.signal, until]);
-    return new Leadership(lease, token, label, ends, () => this.#retract(token));
+    const ended = stepsDown ? lease.signal : new AbortController().signal;
+    const ends = until === undefined ? ended : AbortSignal.any([ended, until]);
+    return new Leadership(lease, token, label, ends, () => this.#retract(token), this.#rules);
   }
 
   /** Nobody looks at what stands below the newest; it goes when it can. */
@@ -202,7 +213,7 @@ export class Election {
     ).at(-1);
     if (token === undefined) return undefined;
     const leader = known?.token === token ? known : await this.#read(side, token);
-    if (leader === undefined) return undefined;
+    if (leader === undefined || !this.#rules.showsStanding) return leader;
     // What a leader left behind, or wrote too late, names a ticket that is no more.
     const stands = await isStanding(this.#context, side.store, this.#lock.key, leader.ticketId, callOf(side));
     return stands ? leader : undefined;
@@ -230,7 +241,7 @@ export class Election {
         if (!first) await clock.sleep(this.#pollMs, { signal });
         known = await this.#look(await this.#side(signal), known);
         answeredMs = clock.monotonicMs();
-        next = nextView(view, known);
+        next = nextView(view, known, this.#rules);
       } catch (error) {
         signal.throwIfAborted();
         if (!isPassing(error)) throw error;
@@ -261,6 +272,7 @@ export class Election {
       const reign = await this.#reign(leadership, fn);
       signal.throwIfAborted();
       if (reign.is === "ended") return reign.value;
+      if (reign.is === "lost" && !this.#rules.campaignsAgain) throw new Error("lost, and no further campaign");
       if (reign.is === "failed") {
         if (onError === "stop") throw reign.error;
         // Who just failed lets others lead first.
@@ -271,19 +283,21 @@ export class Election {
 
   async #reign<T>(leadership: Leadership, fn: (leadership: Leadership) => T | Promise<T>): Promise<Reign<T>> {
     const { signal } = leadership;
+    const { awaitsRoutine, endsHeld } = this.#rules;
     let reign: Reign<T>;
     try {
-      reign = { is: "ended", value: await fn(leadership) };
+      const routine = fn(leadership);
+      reign = { is: "ended", value: await (awaitsRoutine ? routine : untilAborted(routine, signal)) };
     } catch (error) {
       reign = isConsequence(error, signal) ? { is: "lost" } : { is: "failed", error };
     }
     // Success without the lease is none: another may lead already, and it is not over for us.
-    if (reign.is === "ended" && !leadership.isLeader) reign = { is: "lost" };
+    if (endsHeld && reign.is === "ended" && !leadership.isLeader) reign = { is: "lost" };
     try {
       await leadership.resign();
     } catch (error) {
       const wasLost = error instanceof BucketlockError && error.kind === "lost";
-      if (reign.is === "ended") reign = wasLost ? { is: "lost" } : { is: "failed", error };
+      if (endsHeld && reign.is === "ended") reign = wasLost ? { is: "lost" } : { is: "failed", error };
     }
     return reign;
   }
@@ -313,6 +327,14 @@ type Reign<T> =
   | { readonly is: "ended"; readonly value: T }
   | { readonly is: "lost" }
   | { readonly is: "failed"; readonly error: unknown };
+
+/** What the routine answers, or the signal's reason where that is sooner: only for a test that takes a rule away. */
+function untilAborted<T>(routine: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    Promise.resolve(routine).then(resolve, reject);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
 
 /** Says only that the signal aborted: it is no failure of the work. */
 function isConsequence(error: unknown, signal: AbortSignal): boolean {

@@ -4,6 +4,7 @@
  */
 import { BucketlockError, type CallOptions, type HeadAnswer, type Random, type Store } from "@bucketlock/core";
 import { decodeTime, ulid } from "ulid";
+import type { ElectionRules } from "../election-rule.js";
 import type { EventFacts } from "../events.js";
 import type { HeldTicket, Remains } from "../held-ticket.js";
 import { Keeper } from "../keeper.js";
@@ -53,6 +54,7 @@ export interface Mutation {
   /** False: a waiting ticket is not kept alive. */
   readonly keepWaiting?: boolean;
   readonly once?: Partial<OnceRules>;
+  readonly election?: Partial<ElectionRules>;
   /** Of the acquires within one process. */
   readonly localRules?: Partial<TurnRules>;
 }

@@ -3,7 +3,14 @@
  * (ids: public buckets only); it can list nothing and write nothing.
  */
 import { type CallOptions, type Clock, durationMs, type Random, systemClock, systemRandom } from "@bucketlock/core";
-import { CALL_TIMEOUT_MS, checkCall, Origins, text } from "@bucketlock/core/http";
+import {
+  CALL_TIMEOUT_MS,
+  type ConnectionOptions,
+  checkCall,
+  connectionSettings,
+  Origins,
+  text,
+} from "@bucketlock/core/http";
 import { endpointAddress } from "./addresses.js";
 import { type B2Event, B2Exchange } from "./b2-exchange.js";
 import {
@@ -19,7 +26,7 @@ import {
 import { bucketName } from "./file-name.js";
 import type { Limit } from "./patience.js";
 
-export interface B2ReaderOptions {
+export interface B2ReaderOptions extends ConnectionOptions {
   /** Such as `https://f005.backblazeb2.com`: `downloadUrl` of `session.allowed()`, or of a file's public address. */
   readonly downloadUrl: string;
   readonly bucket: string;
@@ -47,7 +54,7 @@ export class B2Reader {
     const download = endpointAddress("downloadUrl", options.downloadUrl);
     const token = options.token === undefined ? undefined : text("token", options.token);
     this.#timeoutMs = durationMs("timeoutMs", options.timeoutMs ?? CALL_TIMEOUT_MS, { min: 1 });
-    this.#origins = new Origins({ clock, connectMs: 3_000 });
+    this.#origins = new Origins({ clock, ...connectionSettings(options), connectMs: 3_000 });
     const parts = { origins: this.#origins, clock, random, headersMs: 5_000, maxTries: 5, headers: [], onEvent };
     // A token that is called old cannot be renewed here: the second try says so.
     const reader = async () => ({ download, token, refused() {} });

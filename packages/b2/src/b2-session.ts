@@ -16,7 +16,17 @@ import {
   systemClock,
   systemRandom,
 } from "@bucketlock/core";
-import { CALL_TIMEOUT_MS, checkCall, deleteEach, Origins, type Pair, text } from "@bucketlock/core/http";
+import {
+  CALL_TIMEOUT_MS,
+  type ConnectionOptions,
+  checkCall,
+  connectionSettings,
+  deleteEach,
+  Origins,
+  type Pair,
+  proxyFor,
+  text,
+} from "@bucketlock/core/http";
 import { B2Buckets, B2Keys } from "./account.js";
 import { endpointAddress } from "./addresses.js";
 import { type B2File, type B2Part, text as field, fileOf, partOf } from "./answers.js";
@@ -49,7 +59,7 @@ import {
   withLastModified,
 } from "./uploads.js";
 
-export interface B2SessionOptions {
+export interface B2SessionOptions extends ConnectionOptions {
   readonly credentials: B2Credentials;
   /** Default: the one bucket that the key is restricted to, where it is restricted to one. */
   readonly bucket?: string | undefined;
@@ -116,7 +126,7 @@ export class B2Session {
       options.timeoutMs === undefined ? undefined : durationMs("timeoutMs", options.timeoutMs, { min: 1 });
     this.#maxTries = integer("maxTries", options.maxTries ?? 5, { min: 1, max: 100 });
     const connectMs = durationMs("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, { min: 1 });
-    this.#origins = new Origins({ clock, connectMs });
+    this.#origins = new Origins({ clock, ...connectionSettings(options), connectMs });
     const headersMs = durationMs("headersTimeoutMs", options.headersTimeoutMs ?? 5_000, { min: 1 });
     const headers: Pair[] = testMode === undefined ? [] : [["x-bz-test-mode", oneOf("testMode", testMode, TEST_MODES)]];
     const origins = this.#origins;
@@ -133,8 +143,8 @@ export class B2Session {
   }
 
   /**
-   * From B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY and B2_BUCKET (which may be absent). What `options` names wins over the
-   * environment. Throws InvalidError naming the variable that is missing.
+   * From B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY and, where they are set, B2_BUCKET and the proxy variables (HTTPS_PROXY,
+   * NO_PROXY; in lower case too). What `options` names wins over the environment. Throws InvalidError naming the variable that is missing.
    */
   static fromEnv(
     options: Partial<B2SessionOptions> = {},
@@ -150,7 +160,12 @@ export class B2Session {
       applicationKey: need("B2_APPLICATION_KEY"),
     };
     const bucket = options.bucket ?? (env.B2_BUCKET || undefined);
-    return new B2Session({ ...options, credentials, bucket });
+    return new B2Session({
+      ...options,
+      ...proxyFor(options, options.endpoint ?? B2_ENDPOINT, env),
+      credentials,
+      bucket,
+    });
   }
 
   /** What the key may do, authorising if that was not done yet. The token is not part of it. */

@@ -76,8 +76,7 @@ export function settle(said: Said, env: Environment, shared?: SharedConfig): Set
     caFile: said.dangerouslyDisableTlsVerification
       ? said.caFile
       : (said.caFile ?? first(env.AWS_CA_BUNDLE, profile?.settings.get("ca_bundle"))),
-    proxy: said.proxy ?? proxyOf(endpoint, env),
-    noProxy: said.noProxy ?? (said.proxy === undefined ? first(env.no_proxy, env.NO_PROXY) : undefined),
+    ...proxyFor(said, endpoint, env),
     credentials: planned(said, env, profile, shared),
   };
 }
@@ -157,6 +156,18 @@ function pair([idName, id]: Named, [secretName, secret]: Named, token: string | 
   if (id === undefined) throw new InvalidError(idName, `must be set where ${secretName} is`, undefined);
   if (secret === undefined) throw new InvalidError(secretName, `must be set where ${idName} is`, undefined);
   return { accessKeyId: id, secretAccessKey: secret, ...(token === undefined ? {} : { sessionToken: token }) };
+}
+
+/** Said in the program, else named by the environment. */
+export function proxyFor(
+  said: { readonly proxy?: string | undefined; readonly noProxy?: string | undefined },
+  endpoint: string | undefined,
+  env: Environment,
+): { readonly proxy: string | undefined; readonly noProxy: string | undefined } {
+  return {
+    proxy: said.proxy ?? proxyOf(endpoint, env),
+    noProxy: said.noProxy ?? (said.proxy === undefined ? first(env.no_proxy, env.NO_PROXY) : undefined),
+  };
 }
 
 /** The proxy that the environment names for this endpoint; never one for the host itself (as in Go's net/http). */

@@ -58,8 +58,9 @@ export class BucketlockError extends Error {
   /** By brand, so that two copies of this package in one program know each other's errors. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (typeof value !== "object" || value === null || !(BRAND in value)) return false;
-    // A subclass is asked by prototype or by name: its brand is the base's.
-    return this === BucketlockError || hasNameInChain(value, this.name);
+    // A subclass is asked by prototype or by name: its brand is the base's. (Named here, the class itself would be given another name
+    // by the bundler, and every error with it.)
+    return Object.getPrototypeOf(this) === Error || hasNameInChain(value, this.name);
   }
 }
 

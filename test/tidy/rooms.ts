@@ -200,6 +200,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "cli/run",
       "cli/waiting",
       "cli/work",
+      "conditional/forget",
       "conditional/inspect",
       "cron",
       "election",

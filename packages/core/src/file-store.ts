@@ -19,6 +19,7 @@ import type {
   CallOptions,
   Condition,
   DeleteAnswer,
+  DeleteIfAnswer,
   DeleteManyAnswer,
   DeletePlan,
   DeleteTarget,
@@ -169,6 +170,20 @@ class FileStore implements Store {
   async delete(target: DeleteTarget, options: CallOptions = {}): Promise<DeleteAnswer> {
     await this.#remove([target], options, `delete ${target.key}`);
     return { serverTimeMs: this.#nowMs() };
+  }
+
+  async deleteIf(key: string, etag: string, options: CallOptions = {}): Promise<DeleteIfAnswer> {
+    checkTargets([{ key }]);
+    const limit = this.#limit(options, `delete ${key}`);
+    const written = await this.#generations.write(limit, (objects): Decision<DeleteIfAnswer> => {
+      if (objects.get(key)?.etag !== etag) return { answer: { outcome: "conflict" } };
+      const left = new Map(objects);
+      left.delete(key);
+      return { objects: left, answer: { outcome: "deleted" } };
+    });
+    if ("answer" in written) return { ...written.answer, serverTimeMs: this.#nowMs() };
+    options.signal?.throwIfAborted();
+    return { outcome: "unknown" };
   }
 
   /** One write, whatever the number: all are gone at once, or none. */

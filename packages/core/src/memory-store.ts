@@ -12,6 +12,7 @@ import type {
   Answer,
   CallOptions,
   Condition,
+  DeleteIfAnswer,
   DeleteManyAnswer,
   DeleteTarget,
   GetAnswer,
@@ -159,6 +160,15 @@ class MemoryStore implements Store {
       checkTargets([target]);
       this.#remove(target);
       return { serverTimeMs: this.#nowMs() };
+    });
+  }
+
+  deleteIf(key: string, etag: string, options: CallOptions = {}): Promise<DeleteIfAnswer> {
+    return this.#answer(options, () => {
+      checkTargets([{ key }]);
+      const isSame = this.#current(key)?.etag === etag;
+      if (isSame) this.#remove({ key });
+      return { outcome: isSame ? "deleted" : "conflict", serverTimeMs: this.#nowMs() };
     });
   }
 

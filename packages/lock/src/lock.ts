@@ -5,7 +5,8 @@
 import { durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
 import { type AttemptContext, attempt } from "./attempt.js";
 import { recordLine } from "./conditional/driver.js";
-import { breakEntries, forgetRecord, inspectRecord } from "./conditional/inspect.js";
+import { forgetRecord } from "./conditional/forget.js";
+import { breakEntries, inspectRecord } from "./conditional/inspect.js";
 import type { Hands } from "./conditional/record-hands.js";
 import { NotAcquiredError } from "./errors.js";
 import { type BreakOptions, breakTickets, inspectLock, type LockInfo } from "./inspect.js";
@@ -139,8 +140,9 @@ export class Lock {
   /**
    * Deletes what the conditional protocol keeps of a lock that nobody uses any more: its record. Its highest token stays as a small
    * object, so that tokens never go back, whoever uses the name again, by either protocol. `keepToken: false`: that goes too, and tokens
-   * begin anew. Answers false when there was nothing. Throws LOCK_IN_USE while somebody holds or waits. Only while nobody acquires: who
-   * comes in between may lose its lease.
+   * begin anew. Answers false when there was nothing. Throws LOCK_IN_USE while somebody holds or waits. Where the store can delete under
+   * a condition (memory, file, buckets that keep versions or whose probe found it) whoever comes in at the same time makes it refuse; elsewhere
+   * only while nobody acquires: who comes in between loses its lease, though its token stays below all later ones.
    */
   async forget(options: ForgetOptions = {}): Promise<boolean> {
     const { settings, gate } = this.#context;
@@ -148,10 +150,15 @@ export class Lock {
       throw new InvalidError("protocol", "must be conditional to forget a record", settings.protocol);
     const keepToken = options.keepToken ?? true;
     if (typeof keepToken !== "boolean") throw new InvalidError("keepToken", "must be true or false", keepToken);
-    return forgetRecord(this.#hands(await gate.open(options.signal)), keepToken, {
-      signal: options.signal,
-      timeoutMs: settings.requestTimeoutMs,
-    });
+    const hands = this.#hands(await gate.open(options.signal));
+    return forgetRecord(
+      hands,
+      { keepToken, deletesIf: gate.deletesIf },
+      {
+        signal: options.signal,
+        timeoutMs: settings.requestTimeoutMs,
+      },
+    );
   }
 
   get #isConditional(): boolean {

@@ -11,6 +11,8 @@ import { admit } from "./probed.js";
 export class Gate {
   /** The store to use, when that is known. */
   ready: Store | undefined;
+  /** The report that let it through, where one was needed. */
+  report: ProbeReport | undefined;
   readonly #store: Store;
   readonly #settings: Settings;
   readonly #closing: AbortSignal;
@@ -25,7 +27,7 @@ export class Gate {
     this.#watch = watch;
     const { protocol, probed } = settings;
     if (protocol !== "conditional") this.ready = store;
-    else if (probed !== undefined) this.ready = withForm(store, admit(probed, store));
+    else if (probed !== undefined) this.#admit(probed);
     else if (store.features.conditionalWrites !== "unknown") this.ready = store;
   }
 
@@ -37,7 +39,17 @@ export class Gate {
     if (this.ready !== undefined) return this.ready;
     signal?.throwIfAborted();
     const report = await unlessAborted(this.#probe(), signal);
-    this.ready ??= withForm(this.#store, admit(report, this.#store));
+    return this.ready ?? this.#admit(report);
+  }
+
+  /** A DELETE under an ETag holds here: as far as is known for certain. */
+  get deletesIf(): boolean {
+    return this.#store.features.conditionalWrites === "yes" || this.report?.conditions.onDelete === "honoured";
+  }
+
+  #admit(report: ProbeReport): Store {
+    this.ready = withForm(this.#store, admit(report, this.#store));
+    this.report = report;
     return this.ready;
   }
 

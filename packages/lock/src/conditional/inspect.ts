@@ -1,13 +1,11 @@
 /**
- * Looking at a record from outside, breaking what stands in it, and forgetting it: for people and their tools.
+ * Looking at a record from outside, and breaking what stands in it: for people and their tools.
  * Inspecting never changes anything.
  */
-import { BucketlockError, type CallOptions, type DeleteTarget, type Store } from "@bucketlock/core";
+import type { CallOptions } from "@bucketlock/core";
 import { type BreakOptions, checkBreak, type LockInfo, type TicketInfo } from "../inspect.js";
-import { deleteAll, versionsOrObjects } from "../two-object/deletes.js";
-import { markerKey, markerOf, prefixOf } from "../two-object/ticket.js";
 import { type Line, startLeave } from "./machine.js";
-import { EMPTY, type Entry, recordKey } from "./record.js";
+import { type Entry, recordKey } from "./record.js";
 import { drive, type Hands, readRecord } from "./record-hands.js";
 
 export async function inspectRecord(hands: Hands, options: CallOptions): Promise<LockInfo> {
@@ -76,56 +74,5 @@ async function remove(hands: Hands, line: Line, id: string, call: CallOptions & 
     patienceUntilMs: nowMs + call.timeoutMs,
     steadyMs: () => hands.settings.clock.monotonicMs(),
     timeoutMs: call.timeoutMs,
-  });
-}
-
-/**
- * Deletes the record of a lock that nobody holds or waits for, all its versions. Its highest token is kept as a fencing marker, from which
- * either protocol goes on, unless `keepToken` is false: then tokens begin anew, and a late write of an old holder is refused no more.
- */
-export async function forgetRecord(hands: Hands, keepToken: boolean, options: CallOptions): Promise<boolean> {
-  const { store, key } = hands;
-  const stored = await readRecord(hands, options);
-  if (stored === undefined && keepToken) return false;
-  const { holders, queue, token } = stored?.record ?? EMPTY;
-  if (holders.length + queue.length > 0) {
-    throw new BucketlockError(
-      `the lock is in use (${holders.length} hold it, ${queue.length} wait); break or release it first: ${key}`,
-      {
-        code: "LOCK_IN_USE",
-        kind: "contended",
-        details: { key },
-      },
-    );
-  }
-  const markers: DeleteTarget[] = [];
-  let highest = token;
-  for await (const page of store.list(`${prefixOf(key)}token.`, options)) {
-    for (const object of page.objects) {
-      const marker = markerOf(key, object.key);
-      if (marker === undefined) continue;
-      markers.push({ key: object.key });
-      if (marker > highest) highest = marker;
-    }
-  }
-  if (stored === undefined && markers.length === 0) return false;
-  const kept = markerKey(key, highest);
-  // Before the record goes: whoever comes next finds the one or the other.
-  if (keepToken && highest > 0n && !markers.some((marker) => marker.key === kept))
-    await writeMarker(store, kept, options);
-  const gone = [{ key: recordKey(key) }, ...markers.filter((marker) => !keepToken || marker.key !== kept)];
-  await deleteAll(store, await versionsOrObjects(store, gone, options), options);
-  hands.memory.set(key, undefined);
-  return true;
-}
-
-async function writeMarker(store: Store, objectKey: string, options: CallOptions): Promise<void> {
-  const put = await store.put(objectKey, "1", options);
-  if (put.outcome === "stored") return;
-  throw new BucketlockError(`the fencing marker may not have been written, so the record stays: ${objectKey}`, {
-    code: "WRITE_UNKNOWN",
-    kind: "unknown",
-    cause: put.outcome === "unknown" ? put.cause : undefined,
-    details: { object: objectKey },
   });
 }

@@ -28,6 +28,12 @@ export class RecordVersions {
     if (this.#newest.size > KEYS_MAX) this.#newest.delete(this.#newest.keys().next().value!);
   }
 
+  /** The version that had that ETag, if the bucket keeps versions and nothing newer was seen. */
+  idOf(objectKey: string, etag: string): string | undefined {
+    const newest = this.#newest.get(objectKey);
+    return newest?.etag === etag ? newest.versionId : undefined;
+  }
+
   /** A write of ours under If-Match with that ETag is in the store, with an ETag and a version of its own. */
   replaced(objectKey: string, etag: string | undefined, by: Version): void {
     const before = this.#newest.get(objectKey);

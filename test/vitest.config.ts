@@ -26,6 +26,8 @@ export default defineConfig({
     // Ample, since a machine may be slow and busy: what hangs is found all the same.
     testTimeout: 180_000,
     hookTimeout: 120_000,
+    // The servers of ring 5 end one after the other.
+    teardownTimeout: 60_000,
     expect: { poll: { timeout: 60_000, interval: 10 } },
     // Vitest leaves one core free, which on two is half of them.
     maxWorkers: "100%",

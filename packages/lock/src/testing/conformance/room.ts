@@ -26,6 +26,7 @@ export class Room {
   readonly #prefix: string;
   readonly #options: LocksOptions;
   readonly #locks: Locks[] = [];
+  #wasHeldUp = false;
 
   constructor(
     store: Store,
@@ -53,13 +54,32 @@ export class Room {
     return this.#on(this.#store, options);
   }
 
-  /** The same behind a switch: while `broken`, no request gets through. */
+  /** The same behind a switch: while `broken`, no request gets through. A lease lost before shows nothing: see `wasHeldUp`. */
   breakable(options: LocksOptions = {}): { readonly locks: Locks; broken: boolean } {
-    const state = { broken: false, locks: undefined as unknown as Locks };
+    let wasBroken = false;
+    let isBroken = false;
     const error = new StoreError("the network is down", { code: "STORE_UNREACHABLE", kind: "unavailable" });
-    const store = new FaultyStore(this.#store, { plan: () => (state.broken ? { error } : undefined) });
-    state.locks = this.#on(store, options);
-    return state;
+    const store = new FaultyStore(this.#store, { plan: () => (isBroken ? { error } : undefined) });
+    const onEvent = (event: LockEvent) => {
+      if (event.type === "lost" && !wasBroken) this.#wasHeldUp = true;
+    };
+    return {
+      locks: this.#on(store, { onEvent, ...options }),
+      get broken() {
+        return isBroken;
+      },
+      set broken(value) {
+        isBroken = value;
+        wasBroken ||= value;
+      },
+    };
+  }
+
+  /** The machine stood still for longer than a short lease, which was lost before the test broke anything: begin again. Asked once. */
+  wasHeldUp(): boolean {
+    const was = this.#wasHeldUp;
+    this.#wasHeldUp = false;
+    return was;
   }
 
   #on(store: Store, options: LocksOptions): Locks {

@@ -80,6 +80,13 @@ export const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
   },
   "copy: the source's ETag is another": ({ session }) => copy(session, { sourceEtag: '"0"' }),
   "copy: the target must be absent, and is there": ({ session }) => copy(session, { condition: { absent: true } }),
+  "upload: in parts, the target must be absent, and is there": async ({ session }) => {
+    await session.putObject("upload/to", "1");
+    const [condition, partBytes] = [{ absent: true } as const, 5 * 1024 * 1024];
+    return said(session.upload("upload/to", Buffer.alloc(partBytes + 1), { condition, partBytes }), ({ outcome }) =>
+      outcome === "stored" ? "**ignored**, written" : outcome,
+    );
+  },
   "copy: in parts, the source's ETag is another": ({ session }) =>
     copy(session, { sourceEtag: '"0"', partsAboveBytes: 0 }),
   "copy: new metadata, and the object's tags": async ({ session }) => {

@@ -51,6 +51,8 @@ export const STORE_CODES = {
   STORE_REFUSED: "invalid",
   /** 416: the object has no such bytes. */
   STORE_NO_SUCH_RANGE: "invalid",
+  /** More than one answer holds; a stream has no such limit. */
+  STORE_TOO_LARGE: "invalid",
   /** The object was replaced while it was read. */
   STORE_CHANGED: "contended",
   /** The bucket exists already. */

@@ -239,8 +239,14 @@ export class HttpClient {
             stopPhase();
             status = code;
             headers = given;
-            const { stallMs } = request;
-            if (stallMs === undefined || code >= 300) return;
+            const { stallMs, maxBodyBytes } = request;
+            if (code >= 300) return;
+            if (stallMs === undefined) {
+              // Not after all of it came.
+              if (request.method !== "HEAD" && Number(given["content-length"]) > maxBodyBytes)
+                fail(new HttpFault("too long", true, `the body is longer than ${maxBodyBytes} bytes`));
+              return;
+            }
             stopTotal();
             controller.pause();
             // Nobody will say when such a connection of a pool ends.

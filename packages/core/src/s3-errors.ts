@@ -28,6 +28,7 @@ const FACTS: Readonly<Record<StoreCode, string>> = {
   STORE_UNSUPPORTED: "the store does not support this request",
   STORE_REFUSED: "the store refuses this request",
   STORE_NO_SUCH_RANGE: "the object has no such bytes",
+  STORE_TOO_LARGE: "the object is too large to be held in memory (streamObject, download and ranges are for it)",
   STORE_CHANGED: "the object was replaced while it was read",
   STORE_BUCKET_EXISTS: "the bucket exists already",
   STORE_BUCKET_NOT_EMPTY: "the bucket is not empty",

@@ -245,6 +245,8 @@ export class S3Exchange {
     const silent = (why: HttpFault["why"], sent: boolean, cause: unknown, fact: string): Try<T> => {
       if (why === "closed" && !sent) return { verdict: { verdict: "refused", code: "STORE_CLOSED" }, note: { fact } };
       if (why === "closed") return { verdict: { verdict: "unclear", code: "STORE_CLOSED" }, note: { fact } };
+      if (why === "too long" && ask.request === "getObject")
+        return { verdict: { verdict: "refused", code: "STORE_TOO_LARGE" }, note: { fact } };
       return { verdict: classifySilence({ why, sent }, asked), note: { cause, fact } };
     };
     ask.signal?.throwIfAborted();

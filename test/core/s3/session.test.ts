@@ -9,6 +9,7 @@ import {
   S3Session,
 } from "../../../packages/core/src/index.js";
 import { collect, expectNoSecret, failure, openSession, setup, startEmulator } from "./rig.js";
+import { script } from "./scripted.js";
 
 const ODD_KEYS = [
   "sp ace",
@@ -88,6 +89,21 @@ describe("objects", () => {
       expect(await work.call(session, "k", { versionId })).toMatchObject({ found: false });
     expect(await session.exists("k", { versionId })).toBe(false);
     expect(emulator.seen.filter(({ method }) => method === "GET" || method === "HEAD").length).toBe(4);
+  });
+
+  it("does not hold what is larger than memory should be, and says so before it came", async () => {
+    const tries: number[] = [];
+    const { server, session } = await script(
+      () => ({ headers: { "content-length": String(257 * 1024 * 1024), etag: '"e"' } }),
+      { onEvent: (event) => tries.push(event.tries) },
+    );
+    await expect(session.getObject("k")).rejects.toMatchObject({ code: "STORE_TOO_LARGE", kind: "invalid" });
+    expect(await session.headObject("k")).toMatchObject({ found: true, size: 257 * 1024 * 1024 });
+    const streamed = await session.streamObject("k");
+    expect(streamed).toMatchObject({ found: true, size: 257 * 1024 * 1024 });
+    if (streamed.found) streamed.body.destroy();
+    expect(tries).toEqual([1, 1, 1]);
+    expect(server.asked).toEqual(["GET /bucket/k", "HEAD /bucket/k", "GET /bucket/k"]);
   });
 
   it("takes the names of metadata that other clients use, and no value that would change on its way", async () => {

@@ -333,6 +333,27 @@ describe("doctor", () => {
     expect(ran.stdout).toMatch(/all is well\n$/);
   });
 
+  test("nobody there: told once, without asking for the rest; a setting that the locks refuse: told too", async () => {
+    const args = [
+      "doctor",
+      "--json",
+      "--store",
+      "s3://bucket?endpoint=http://127.0.0.1:1&region=r",
+      "--label",
+      "a\u001b[2J",
+    ];
+    const { code, stdout } = await program.run([...args, "--request-timeout", "2s"], {
+      env: { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "SECRET" },
+    });
+    const { trials, findings } = JSON.parse(stdout);
+    expect([code, trials.map(({ what }: { what: string }) => what)]).toEqual([195, ["write"]]);
+    expect(findings.map(({ text }: { text: string }) => text)).toEqual([
+      expect.stringMatching(/^--label: must be 1 to 200 printable/),
+      expect.stringMatching(/^cannot write: the store cannot be reached.*\[STORE_UNREACHABLE\]$/),
+    ]);
+    expect(stdout).not.toContain("SECRET");
+  });
+
   test("what is wrong, and what to do", async () => {
     const { code, stdout } = await program.run(["doctor", "--json", "--store", "file:/no/such/dir"], {
       env: { BUCKETLOCK_LEESE: "1s" },
@@ -375,6 +396,7 @@ test("in a clone it starts from source, whatever the working directory", async (
 test("no command at all: the help, on standard error; `help` and --help: on standard output", async () => {
   const bare = await program.run([]);
   expect([bare.code, bare.stdout, bare.stderr]).toEqual([196, "", expect.stringMatching(/^Usage: bucketlock/)]);
+  expect(bare.stderr).toMatch(/^ {2}run \[options\] <key> -- command/m);
   const asked = await program.run(["help", "run"]);
   expect([asked.code, asked.stderr]).toEqual([0, ""]);
   expect(asked.stdout).toMatch(/^Usage: bucketlock run \[options\] <key> -- command/);

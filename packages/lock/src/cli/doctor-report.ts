@@ -2,6 +2,7 @@
  * What the doctor saw, and what follows from it: findings with something to do about each. Pure: everything measured is handed in.
  */
 import { spellDuration } from "./duration.js";
+import { printable } from "./printable.js";
 import type { Resolved } from "./settings.js";
 
 export interface Trial {
@@ -121,5 +122,5 @@ function show(name: string, value: unknown): string {
     ? String(value)
         .replace(/\?.*$/, "?...")
         .replace(/\/\/[^/]*@/, "//...@")
-    : String(value);
+    : printable(String(value));
 }

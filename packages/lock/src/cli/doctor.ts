@@ -16,6 +16,7 @@ const END: readonly string[] = [
   "STORE_TIMEOUT",
   "STORE_UNTRUSTED",
   "STORE_NO_CREDENTIALS",
+  "STORE_BAD_CREDENTIALS",
   "STORE_NO_BUCKET",
 ];
 // `Date` has steps of a second, and some servers refresh it late.

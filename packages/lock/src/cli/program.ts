@@ -69,6 +69,8 @@ export function makeProgram(
     .helpCommand("help [command]", "this text, or that of a command")
     .showSuggestionAfterError(true)
     .exitOverride()
+    // As their own help says it: `run [options] <key> -- command...`.
+    .configureHelp({ subcommandTerm: (made) => `${made.name()} ${made.usage()}` })
     .configureOutput({
       writeOut: (text) => new Screen(false).print(text.replace(/\n$/, "")),
       // The help of who typed no command.
@@ -271,8 +273,8 @@ const COMPLETION_EXAMPLES = [
   "bucketlock completion fish > ~/.config/fish/completions/bucketlock.fish",
 ];
 
-const SETTINGS_HELP = `Settings come from flags, else from the environment (BUCKETLOCK_STORE, BUCKETLOCK_LEASE, ...), else from
-the nearest bucketlock.yaml. \`bucketlock doctor\` shows them.
+const SETTINGS_HELP = `Settings come from flags, else from the environment (BUCKETLOCK_STORE, ...),
+else from the nearest bucketlock.yaml. \`bucketlock doctor\` shows them.
 
 ${examplesOf(["export BUCKETLOCK_STORE=s3://my-bucket/locks", "bucketlock run deploy -- ./deploy.sh", "bucketlock inspect deploy"])}`;
 

@@ -40,7 +40,7 @@ export class S3Endpoint {
     this.#settings = settings;
     this.region = regionName(settings.region);
     this.bucket = settings.bucket === undefined ? undefined : bucketName(settings.bucket);
-    const url = endpointUrl(settings.endpoint ?? `https://s3.${this.region}.amazonaws.com`);
+    const url = endpointUrl(settings.endpoint ?? awsEndpoint(this.region));
     this.isAws = /(?:^|\.)amazonaws\.com(?:\.cn)?$/.test(url.hostname);
     // A dot in the bucket would not match the wildcard certificate of the virtual host.
     const fits = this.bucket === undefined || /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(this.bucket);
@@ -129,4 +129,9 @@ function bucketName(value: unknown): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/.test(bucket) || bucket.includes(".."))
     throw new InvalidError("bucket", "must be 3 to 255 letters, digits, '.', '-' or '_'", bucket);
   return bucket;
+}
+
+/** AWS in China is a partition of its own ("Amazon S3 endpoints and quotas", AWS general reference). */
+function awsEndpoint(region: string): string {
+  return `https://s3.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`;
 }

@@ -113,6 +113,11 @@ describe("files", () => {
     ])
       expect(await failure(work(), emulator)).toMatchObject({ code: "STORE_NO_OBJECT", kind: "invalid" });
     expect(await failure(files.write(local("none"), "k"), emulator)).toMatchObject({ kind: "invalid" });
+    // That the bucket is missing is no answer about a file, though a HEAD says the same.
+    const nowhere = { bucket: "no-such-bucket", key: "k" };
+    expect(await failure(files.exists(nowhere), emulator)).toMatchObject({ code: "STORE_NO_BUCKET", kind: "denied" });
+    emulator.script(({ url }) => url === "/test-bucket", { kind: "reply", status: 403, body: "" }, 1);
+    expect(await files.exists("none")).toEqual({ exists: false });
     await files.write(local("example"), "k");
     for (const status of [403, 500]) {
       for (const work of [

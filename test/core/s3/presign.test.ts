@@ -142,4 +142,6 @@ it("a plain URL carries no right", async () => {
   const aws = openS3Session({ region: "eu-west-1", bucket: "mine", credentials: keys });
   expect(aws.urlOf("k")).toBe("https://mine.s3.eu-west-1.amazonaws.com/k");
   expect(aws.urlOf()).toBe("https://mine.s3.eu-west-1.amazonaws.com/");
+  const china = openS3Session({ region: "cn-north-1", bucket: "mine", credentials: keys });
+  expect(china.urlOf("k")).toBe("https://mine.s3.cn-north-1.amazonaws.com.cn/k");
 });

@@ -123,14 +123,25 @@ export class Files {
     settled(copied, from.bucket, from.key);
   }
 
-  /** `exists` false is an answer; that it could not be found out is an error. */
+  /** `exists` false is an answer; that it could not be found out, or that there is no such bucket, is an error. */
   async exists(
     name: S3Name,
     options: CallOptions = {},
   ): Promise<{ readonly exists: false } | ({ readonly exists: true } & FileFacts)> {
     const { key, bucket } = this.#place("name", name);
     const head = await this.session.headObject(key, { ...options, bucket });
-    return head.found ? { exists: true, ...factsOf(head) } : { exists: false };
+    if (head.found) return { exists: true, ...factsOf(head) };
+    // A HEAD has no body to say whether the object or the bucket is missing. Who may not ask for the bucket is not told.
+    const hasBucket = await this.session.headBucket({ ...options, bucket }).catch((error: unknown) => {
+      if (error instanceof StoreError && error.code === "STORE_ACCESS_DENIED") return true;
+      throw error;
+    });
+    if (hasBucket) return { exists: false };
+    throw new StoreError(`the bucket does not exist; bucket ${bucket}`, {
+      code: "STORE_NO_BUCKET",
+      kind: "denied",
+      details: { key, bucket },
+    });
   }
 
   /**

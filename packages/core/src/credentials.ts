@@ -76,10 +76,17 @@ export class CredentialSource {
     return kept && (kept.expiresMs === undefined || kept.expiresMs > nowMs) ? kept : undefined;
   }
 
+  /** What is at hand and need not be renewed yet. */
+  fresh(nowMs: number): SigningCredentials | undefined {
+    const kept = this.#kept;
+    return kept && (kept.expiresMs === undefined || kept.expiresMs - REFRESH_BEFORE_MS > nowMs) ? kept : undefined;
+  }
+
   /** Throws StoreError STORE_BAD_CREDENTIALS when the provider fails or the keys are expired and cannot be renewed. */
   async resolve(nowMs: number): Promise<SigningCredentials> {
+    const fresh = this.fresh(nowMs);
+    if (fresh !== undefined) return fresh;
     const kept = this.#kept;
-    if (kept && (kept.expiresMs === undefined || kept.expiresMs - REFRESH_BEFORE_MS > nowMs)) return kept;
     if (this.#provider === undefined) {
       if (kept && kept.expiresMs! > nowMs) return kept;
       throw new StoreError("the credentials are expired and nothing was given that renews them", {

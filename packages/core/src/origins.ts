@@ -7,14 +7,11 @@ import { type HttpAnswer, HttpClient, HttpFault, type HttpRequest, type HttpSett
 // Each client keeps idle sockets for some seconds only; this bounds the clients themselves.
 const CLIENTS_MAX = 32;
 
-interface Kept {
-  readonly client: HttpClient;
-  underWay: number;
-}
-
 export class Origins {
   /** In the order of their last use. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, HttpClient>();
+  /** The one used last. */
+  #last: { readonly origin: string; readonly client: HttpClient } | undefined;
   readonly #settings: Omit<HttpSettings, "origin">;
   #closed = false;
 
@@ -22,38 +19,35 @@ export class Origins {
     this.#settings = settings;
   }
 
-  /** Throws HttpFault, or the signal's reason. */
-  async send(origin: string, request: HttpRequest): Promise<HttpAnswer> {
-    if (this.#closed) throw new HttpFault("closed", false, "the session is closed");
-    const kept = this.#kept.get(origin) ?? {
-      client: new HttpClient({ ...this.#settings, origin }),
-      underWay: 0,
-    };
+  /** Rejects with HttpFault, or the signal's reason. */
+  send(origin: string, request: HttpRequest): Promise<HttpAnswer> {
+    if (this.#closed) return Promise.reject(new HttpFault("closed", false, "the session is closed"));
+    if (this.#last?.origin !== origin) this.#last = { origin, client: this.#clientFor(origin) };
+    return this.#last.client.send(request);
+  }
+
+  #clientFor(origin: string): HttpClient {
+    const client = this.#kept.get(origin) ?? new HttpClient({ ...this.#settings, origin });
     this.#kept.delete(origin);
-    this.#kept.set(origin, kept);
-    kept.underWay++;
-    try {
-      return await kept.client.send(request);
-    } finally {
-      kept.underWay--;
-      this.#trim();
-    }
+    this.#trim();
+    this.#kept.set(origin, client);
+    return client;
   }
 
   /** Ends every connection; what is under way fails as HttpFault `closed`. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#kept.values()].map(({ client }) => client.close()));
+    await Promise.all([...this.#kept.values()].map((client) => client.close()));
   }
 
+  /** Makes room for one. */
   #trim(): void {
-    if (this.#kept.size <= CLIENTS_MAX) return;
-    for (const [origin, { client, underWay }] of this.#kept) {
+    for (const [origin, client] of this.#kept) {
+      if (this.#kept.size < CLIENTS_MAX) return;
       // A body may still flow.
-      if (underWay > 0 || client.underWay > 0) continue;
+      if (client.underWay > 0) continue;
       this.#kept.delete(origin);
       void client.close();
-      if (this.#kept.size <= CLIENTS_MAX) return;
     }
   }
 }

@@ -9,8 +9,11 @@
 import type { Readable } from "node:stream";
 import type { buildConnector, Client, Dispatcher, Pool } from "undici";
 import { type Clock, nextTurn } from "./clock.js";
-import { Flow, type HttpFlow } from "./http-flow.js";
-import type { Pair } from "./uri.js";
+import type { HttpAnswer } from "./http-answer.js";
+import { type Carrier, closedFault, HttpFault, type HttpRequest, type Line, Passage } from "./http-passage.js";
+
+export type { HttpAnswer } from "./http-answer.js";
+export { HttpFault, type HttpRequest } from "./http-passage.js";
 
 export interface HttpSettings {
   readonly clock: Clock;
@@ -37,54 +40,6 @@ export interface ProxySettings {
   readonly except: string;
 }
 
-export interface HttpRequest {
-  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
-  /** Encoded, with the query. Sent as it is. */
-  readonly path: string;
-  readonly headers: readonly Pair[];
-  /**
-   * Chunks as they come need a content-length header; they are read once, and not further than the server wants. The memory of
-   * a chunk of 64 KiB or more may be used again when the third one after it is asked for.
-   */
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Limit from sending to the first byte of the answer, in ms. */
-  readonly headersMs: number;
-  /** Limit for everything, in ms. */
-  readonly totalMs: number;
-  /** A longer body is a fault; of an error answer, only its start is kept. */
-  readonly maxBodyBytes: number;
-  /**
-   * Given: the body of a 2xx answer is not gathered but flows (HttpAnswer.flow). `totalMs` ends with the headers then, and
-   * this is the limit for silence while more is wanted, in ms.
-   */
-  readonly stallMs?: number | undefined;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  /** First value of a header given twice (versitygw sends two x-amz-request-id). Name in lower case. */
-  header(name: string): string | undefined;
-  /** Names in lower case. */
-  readonly headerNames: readonly string[];
-  /** Empty where it flows. */
-  readonly body: Uint8Array;
-  readonly flow?: HttpFlow | undefined;
-}
-
-/** No answer. The caller's own abort reason is thrown as it is instead. */
-export class HttpFault extends Error {
-  readonly why: "timeout" | "unreachable" | "untrusted" | "disconnected" | "too long" | "closed";
-  /** False: proven that not a byte was sent. */
-  readonly sent: boolean;
-  constructor(why: HttpFault["why"], sent: boolean, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.why = why;
-    this.sent = sent;
-  }
-}
-
-const ERROR_BODY_MAX_BYTES = 64 * 1024;
 // Shorter than the 5 s after which many servers close an idle connection: a request written to a connection that the
 // server is closing may or may not have been carried out. A server's own hint (Keep-Alive: timeout=) is honoured, less
 // 2 s because undici checks by half seconds.
@@ -94,39 +49,68 @@ const IDLE_MARGIN_MS = 2_000;
 
 export class HttpClient {
   readonly #settings: HttpSettings;
-  readonly #underWay = new Set<(fault: HttpFault) => void>();
-  #connections: Promise<Connections> | undefined;
+  readonly #carrier: Carrier;
+  readonly #underWay = new Set<Passage>();
+  #opening: Promise<Connections> | undefined;
+  #connections: Connections | undefined;
+  /** Requests that wait for the connections to be made ready, once. */
+  #waiting = 0;
   #closed = false;
 
   constructor(settings: HttpSettings) {
+    const { clock, connectMs, proxy } = settings;
     this.#settings = settings;
+    this.#carrier = {
+      clock,
+      connectMs,
+      tellsEnds: proxy === undefined,
+      ended: (passage) => this.#underWay.delete(passage),
+      give: (line, isSound) => this.#connections?.give(line, isSound),
+      faultOf: (cause, isUnderWay) => faultOf(cause, isUnderWay, proxy),
+    };
   }
 
   /** Requests and bodies under way. */
   get underWay(): number {
-    return this.#underWay.size;
+    return this.#underWay.size + this.#waiting;
   }
 
-  /** Throws HttpFault, or the signal's reason. When it returns, the body is complete, or flows. */
-  async send(request: HttpRequest): Promise<HttpAnswer> {
+  /** Rejects with HttpFault, or the signal's reason. When it resolves, the body is complete, or flows. */
+  send(request: HttpRequest): Promise<HttpAnswer> {
+    const connections = this.#connections;
+    return connections === undefined || connections.isPool
+      ? this.#sendWhenOpen(request)
+      : this.#sendBy(connections, request);
+  }
+
+  async #sendWhenOpen(request: HttpRequest): Promise<HttpAnswer> {
     request.signal?.throwIfAborted();
     if (this.#closed) throw closedFault(false);
-    this.#connections ??= this.#open();
-    const connections = await this.#connections;
-    request.signal?.throwIfAborted();
-    if (this.#closed) throw closedFault(false);
-    const answer = await new Promise<HttpAnswer>((resolve, reject) =>
-      this.#dispatch(connections, request, resolve, reject),
-    );
-    if (connections.isPool) await nextTurn();
+    this.#waiting++;
+    try {
+      this.#opening ??= this.#open();
+      this.#connections = await this.#opening;
+    } finally {
+      this.#waiting--;
+    }
+    const answer = await this.#sendBy(this.#connections, request);
+    if (this.#connections.isPool) await nextTurn();
     return answer;
+  }
+
+  #sendBy(connections: Connections, request: HttpRequest): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      request.signal?.throwIfAborted();
+      if (this.#closed) throw closedFault(false);
+      this.#dispatch(connections, request, resolve, reject);
+    });
   }
 
   /** Ends what is under way (as HttpFault `closed`) and every connection. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const end of [...this.#underWay]) end(closedFault(true));
-    const connections = await this.#connections?.catch(() => undefined);
+    for (const passage of [...this.#underWay]) passage.close();
+    const connections = await this.#opening?.catch(() => undefined);
     await connections?.destroy();
   }
 
@@ -169,7 +153,12 @@ export class HttpClient {
       // Many proxies refuse to tunnel to anything but port 443: plain HTTP is asked of the proxy itself.
       proxyTunnel: false,
     });
-    return { isPool: true, take: () => ({ dispatcher: agent }), give() {}, destroy: () => agent.destroy(null) };
+    return {
+      isPool: true,
+      take: () => ({ dispatcher: agent, passage: undefined }),
+      give() {},
+      destroy: () => agent.destroy(null),
+    };
   }
 
   #dispatch(
@@ -178,119 +167,20 @@ export class HttpClient {
     resolve: (answer: HttpAnswer) => void,
     reject: (reason: unknown) => void,
   ): void {
-    const { clock, connectMs, origin, proxy } = this.#settings;
-    const { signal } = request;
-    let abort: ((reason: Error) => void) | undefined;
-    let ended = false;
-    let status = 0;
-    let headers: Readonly<Record<string, string | string[] | undefined>> = {};
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    let flow: Flow | undefined;
     const line = connections.take();
-
-    const settle = (): boolean => {
-      if (ended) return false;
-      ended = true;
-      stopPhase();
-      stopTotal();
-      signal?.removeEventListener("abort", onAbort);
-      this.#underWay.delete(onClose);
-      line.flow = undefined;
-      return true;
-    };
-    const fail = (reason: unknown) => {
-      if (!settle()) return;
-      if (flow) flow.failed(reason);
-      else reject(reason);
-      abort?.(new Error("ended by the caller"));
-    };
-    const succeed = () => {
-      if (!settle()) return;
-      if (flow) flow.ended();
-      else resolve(answerOf(status, headers, chunks, length));
-    };
-    const timedOut = (stage: string, limitMs: number) => () =>
-      fail(new HttpFault("timeout", abort !== undefined, `no ${stage} within the limit of ${Math.round(limitMs)} ms`));
-    const onAbort = () => fail(signal!.reason);
-    const onClose = (fault: HttpFault) => fail(new HttpFault(fault.why, abort !== undefined, fault.message));
-
-    const stopTotal = clock.after(request.totalMs, timedOut("complete answer", request.totalMs));
-    let stopPhase = clock.after(connectMs, timedOut("connection", connectMs));
-    signal?.addEventListener("abort", onAbort, { once: true });
-    this.#underWay.add(onClose);
-
-    const names: Record<string, string> = {};
-    for (const [name, value] of request.headers) names[name] = value;
+    const passage = new Passage(this.#carrier, line, request, resolve, reject);
+    this.#underWay.add(passage);
+    const { method, path } = request;
+    // Names and values in turns.
+    const headers: string[] = [];
+    for (const [name, value] of request.headers) headers.push(name, value);
+    const { origin } = this.#settings;
     try {
-      line.dispatcher.dispatch(
-        // `reset: false`: without it undici closes the connection after every HEAD.
-        { origin, method: request.method, path: request.path, headers: names, body: bodyOf(request), reset: false },
-        {
-          onRequestStart(controller) {
-            // Called when a connection is there, before a byte of this request is written.
-            if (ended) return controller.abort(new Error("ended by the caller"));
-            abort = (reason) => controller.abort(reason);
-            stopPhase();
-            stopPhase = clock.after(request.headersMs, timedOut("answer", request.headersMs));
-          },
-          onResponseStart(controller, code, given) {
-            if (code < 200 || ended) return;
-            stopPhase();
-            status = code;
-            headers = given;
-            const { stallMs, maxBodyBytes } = request;
-            if (code >= 300) return;
-            if (stallMs === undefined) {
-              // Not after all of it came.
-              if (request.method !== "HEAD" && Number(given["content-length"]) > maxBodyBytes)
-                fail(new HttpFault("too long", true, `the body is longer than ${maxBodyBytes} bytes`));
-              return;
-            }
-            stopTotal();
-            controller.pause();
-            // Nobody will say when such a connection of a pool ends.
-            const isPaced = !connections.isPool || !/\bclose\b/i.test(String(given.connection ?? ""));
-            const stalled = () => fail(new HttpFault("timeout", true, `nothing came for ${Math.round(stallMs)} ms`));
-            flow = new Flow({ controller, clock, stallMs, stalled, isPaced, stopped: fail });
-            line.flow = flow;
-            stopPhase = () => flow!.stopClock();
-            resolve(answerOf(status, headers, [], 0, flow));
-          },
-          onResponseData(controller, chunk) {
-            if (ended) return;
-            if (flow) {
-              if (!flow.chunk(chunk)) controller.pause();
-              return;
-            }
-            const isError = status >= 300;
-            const max = isError ? ERROR_BODY_MAX_BYTES : request.maxBodyBytes;
-            chunks.push(length + chunk.length > max ? chunk.subarray(0, max - length) : chunk);
-            length += chunk.length;
-            if (length <= max) return;
-            length = max;
-            if (!isError) return fail(new HttpFault("too long", true, `the body is longer than ${max} bytes`));
-            succeed();
-            abort?.(new Error("the rest is not wanted"));
-          },
-          onResponseEnd() {
-            connections.give(line, true);
-            succeed();
-          },
-          onResponseError(_controller, cause) {
-            connections.give(line, false);
-            const sent = abort !== undefined && !isProxyRefusal(cause, proxy);
-            if (sent)
-              return fail(
-                new HttpFault("disconnected", sent, "the connection broke before the answer was complete", cause),
-              );
-            fail(unconnected(cause, proxy));
-          },
-        },
-      );
+      // `reset: false`: without it undici closes the connection after every HEAD.
+      line.dispatcher.dispatch({ origin, method, path, headers, body: bodyOf(request), reset: false }, passage);
     } catch (cause) {
       connections.give(line, false);
-      fail(new HttpFault("unreachable", false, "the request could not be started", cause));
+      passage.fail(new HttpFault("unreachable", false, "the request could not be started", cause));
     }
   }
 }
@@ -318,18 +208,13 @@ interface Connections {
    * another one.
    */
   readonly isPool: boolean;
-  take(): Line;
+  take(): OpenLine;
   /** The request's answer, or its failure, is complete. */
   give(line: Line, isSound: boolean): void;
   destroy(): Promise<void>;
 }
 
-/** One request at a time. */
-interface Line {
-  readonly dispatcher: Dispatcher;
-  /** The body that is on it. */
-  flow?: Flow | undefined;
-}
+type OpenLine = Line & { readonly dispatcher: Dispatcher };
 
 /** So many free ones are kept: without a socket after some seconds, they hold little. */
 const FREE_MAX = 64;
@@ -348,10 +233,10 @@ class OwnConnections implements Connections {
     this.#make = make;
   }
 
-  take(): Line {
+  take(): OpenLine {
     const free = this.#free.pop();
     if (free) return free;
-    const line: OwnLine = { dispatcher: this.#make(() => line), flow: undefined };
+    const line: OwnLine = { dispatcher: this.#make(() => line), passage: undefined };
     this.#all.add(line);
     return line;
   }
@@ -367,7 +252,7 @@ class OwnConnections implements Connections {
     await Promise.all([...this.#all].map(({ dispatcher }) => dispatcher.destroy(null)));
   }
 }
-type OwnLine = Line & { readonly dispatcher: Client };
+type OwnLine = OpenLine & { readonly dispatcher: Client };
 
 // What Node's TLS says of a certificate that it does not accept (its documentation, "X509 certificate error codes"), and
 // of a server that does not speak TLS at all.
@@ -383,6 +268,11 @@ function codeOf(cause: unknown): string {
 /** Proxy Authentication Required, for a tunnel or, as an answer that undici never hands out, for a plain request. */
 function isProxyRefusal(cause: Error, proxy: ProxySettings | undefined): boolean {
   return proxy !== undefined && /\(407\)/.test(cause.message);
+}
+
+function faultOf(cause: Error, isUnderWay: boolean, proxy: ProxySettings | undefined): HttpFault {
+  if (!isUnderWay || isProxyRefusal(cause, proxy)) return unconnected(cause, proxy);
+  return new HttpFault("disconnected", true, "the connection broke before the answer was complete", cause);
 }
 
 function unconnected(cause: Error, proxy: ProxySettings | undefined): HttpFault {
@@ -405,7 +295,7 @@ function withEndsAnnounced(connector: buildConnector.connector, line: () => Line
   return (options, done) =>
     connector(options, (...[error, socket]) => {
       if (error === null) {
-        socket.on("end", () => line().flow?.rush());
+        socket.on("end", () => line().passage?.flow?.rush());
         done(null, socket);
       } else done(error, null);
     });
@@ -432,27 +322,4 @@ function bodyOf({ body }: HttpRequest): Uint8Array | Readable | null {
   if (body === undefined || body instanceof Uint8Array) return body ?? null;
   // Loaded with the first stream: most programs send none.
   return process.getBuiltinModule("node:stream").Readable.from(body);
-}
-
-function closedFault(sent: boolean): HttpFault {
-  return new HttpFault("closed", sent, "the session is closed");
-}
-
-function answerOf(
-  status: number,
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-  chunks: readonly Uint8Array[],
-  length: number,
-  flow?: Flow,
-): HttpAnswer {
-  return {
-    status,
-    flow,
-    header(name) {
-      const value = headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    },
-    headerNames: Object.keys(headers),
-    body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length),
-  };
 }

@@ -40,7 +40,10 @@ export class S3Addressing implements Addressing {
 
   /** The server's clock as well as it is known, in epoch ms; the host's own until the first answer. */
   serverNowMs(): number {
-    const now = this.#now();
+    return this.#serverTimeAt(this.#now());
+  }
+
+  #serverTimeAt(now: HostTime): number {
     return now.wallMs + (this.#serverClock.estimate(now)?.offsetMs ?? 0);
   }
 
@@ -65,12 +68,11 @@ export class S3Addressing implements Addressing {
     return signer;
   }
 
-  async prepare(ask: S3Ask, remainingMs: () => number): Promise<Addressed | undefined> {
-    const credentials = await this.keys(ask.signal, remainingMs());
-    if (credentials === undefined) return undefined;
-    const place = this.placeOf(ask);
+  prepare(ask: S3Ask, remainingMs: () => number): Promise<Addressed | undefined> | Addressed {
     const at = this.#now();
-    return { origin: place.origin, at, ...this.#sign(ask, place, credentials, at) };
+    const credentials = this.#parts.credentials.fresh(this.#serverTimeAt(at));
+    if (credentials !== undefined) return this.#sign(ask, credentials, at);
+    return this.keys(ask.signal, remainingMs()).then((keys) => keys && this.#sign(ask, keys, this.#now()));
   }
 
   renew(): boolean {
@@ -119,33 +121,33 @@ export class S3Addressing implements Addressing {
     }
   }
 
-  #sign(
-    ask: S3Ask,
-    place: S3Endpoint,
-    credentials: SigningCredentials,
-    at: HostTime,
-  ): { path: string; headers: readonly Pair[] } {
+  #sign(ask: S3Ask, credentials: SigningCredentials, at: HostTime): Addressed {
+    const place = this.placeOf(ask);
+    const { origin } = place;
     const signer = this.signerFor(place);
     const shape = S3_REQUESTS[ask.request];
     const path = place.path(shape.target === "object" ? ask.key! : undefined);
-    const query = [...shape.query, ...(ask.query ?? [])];
-    const headers: Pair[] = [["host", place.host], ...(ask.headers ?? [])];
+    const query = ask.query === undefined ? shape.query : [...shape.query, ...ask.query];
+    const headers: Pair[] = [["host", place.host]];
+    if (ask.headers !== undefined) headers.push(...ask.headers);
     if (ask.condition) {
       headers.push("absent" in ask.condition ? ["if-none-match", "*"] : ["if-match", ask.condition.etag]);
     }
     const estimate = this.#serverClock.estimate(at);
     const nowMs = at.wallMs + (estimate?.offsetMs ?? 0);
-    const request = { method: shape.method, path, query, headers };
     // Before the first answer the server's clock is unknown, and a short life could be over before it begins: the header
     // form (15 minutes) is used then.
     if (ask.validForMs !== undefined && estimate !== undefined) {
       const allowedMs = ask.validForMs + DATE_STEP_MS + Math.min(estimate.uncertaintyMs, DATE_STEP_MS);
       const expiresS = Math.min(Math.max(Math.ceil(allowedMs / 1000), 1), EXPIRES_MAX_S);
-      const signed = signer.signQuery({ ...request, payloadHash: UNSIGNED_PAYLOAD }, credentials, nowMs, expiresS);
-      return { path: `${path}?${signed}`, headers: framed(headers, ask) };
+      const request = { method: shape.method, path, query, headers, payloadHash: UNSIGNED_PAYLOAD };
+      const signed = signer.signQuery(request, credentials, nowMs, expiresS);
+      return { origin, at, path: `${path}?${signed}`, headers: framed(headers, ask) };
     }
-    const signed = signer.signHeaders({ ...request, payloadHash: payloadHash(ask) }, credentials, nowMs);
-    return { path: query.length === 0 ? path : `${path}?${canonicalQuery(query)}`, headers: framed(signed, ask) };
+    const search = canonicalQuery(query);
+    const request = { method: shape.method, path, query, headers, payloadHash: payloadHash(ask) };
+    const signed = signer.signHeaders(request, credentials, nowMs, search);
+    return { origin, at, path: search === "" ? path : `${path}?${search}`, headers: framed(signed, ask) };
   }
 
   #now(): HostTime {

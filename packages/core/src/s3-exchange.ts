@@ -106,8 +106,8 @@ export interface Addressed {
 export interface Addressing {
   /** For messages. Throws InvalidError. */
   placeOf(ask: S3Ask): ErrorPlace;
-  /** Undefined: the limit passed before it was ready. */
-  prepare(ask: S3Ask, remainingMs: () => number): Promise<Addressed | undefined>;
+  /** Undefined: the limit passed before it was ready. At once where nothing has to be waited for. */
+  prepare(ask: S3Ask, remainingMs: () => number): Promise<Addressed | undefined> | Addressed;
   /** What the server's clock showed in an answer. */
   observe(serverTimeMs: number, sentAt: HostTime): void;
   /** The keys were refused. Are there others? */
@@ -137,6 +137,16 @@ type Try<T> =
   | { readonly done: S3Outcome<T> & { outcome: "done" } }
   | { readonly verdict: Verdict; readonly note: Note };
 
+/** An answer, and what is known of it. */
+interface Came {
+  readonly ask: S3Ask;
+  readonly answer: HttpAnswer;
+  readonly serverTimeMs: number | undefined;
+  readonly sentAt: HostTime;
+  said: Said;
+}
+
+const REGION = "x-amz-bucket-region";
 /** Answers that may say where it belongs instead. */
 const MOVED: ReadonlySet<StoreCode> = new Set(["STORE_REDIRECT", "STORE_WRONG_REGION"]);
 const SKEW_OF_HEAD_MS = 10 * 60_000;
@@ -145,6 +155,9 @@ export class S3Exchange {
   readonly #parts: ExchangeParts;
   readonly #budget = new RetryBudget();
   #reader: Promise<XmlReader> | undefined;
+  #xml: XmlReader | undefined;
+  /** The last one read: many answers come within a second, to which it is cut. */
+  #date: { readonly text: string | undefined; readonly ms: number | undefined } = { text: undefined, ms: undefined };
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
@@ -164,7 +177,7 @@ export class S3Exchange {
     let moves = 0;
     const startMs = clock.monotonicMs();
     const shape = S3_REQUESTS[ask.request];
-    const remedied = new Set<string>();
+    let remedied: Set<string> | undefined;
     let landed = false;
     // What the last retry took from the budget comes back with a success.
     let taken = 0;
@@ -213,8 +226,9 @@ export class S3Exchange {
             ask = next;
             waitMs = 0;
           }
-        } else if (!remedied.has(verdict.remedy) && remainingMs > 0) {
+        } else if (remedied?.has(verdict.remedy) !== true && remainingMs > 0) {
           // Once each: the clock was corrected by the very answer that complained; other credentials are asked for.
+          remedied ??= new Set();
           remedied.add(verdict.remedy);
           if (verdict.remedy === "clock" || addressing.renew()) waitMs = 0;
         }
@@ -240,25 +254,26 @@ export class S3Exchange {
   ): Promise<Try<T>> {
     const { clock, origins, headersMs, addressing, isPlain } = this.#parts;
     const shape = S3_REQUESTS[ask.request];
-    const asked = askedOf(ask, isPlain === true);
     const remainingMs = () => ask.timeoutMs - (clock.monotonicMs() - startMs);
     const silent = (why: HttpFault["why"], sent: boolean, cause: unknown, fact: string): Try<T> => {
       if (why === "closed" && !sent) return { verdict: { verdict: "refused", code: "STORE_CLOSED" }, note: { fact } };
       if (why === "closed") return { verdict: { verdict: "unclear", code: "STORE_CLOSED" }, note: { fact } };
       if (why === "too long" && ask.request === "getObject")
         return { verdict: { verdict: "refused", code: "STORE_TOO_LARGE" }, note: { fact } };
-      return { verdict: classifySilence({ why, sent }, asked), note: { cause, fact } };
+      return { verdict: classifySilence({ why, sent }, askedOf(ask, isPlain === true)), note: { cause, fact } };
     };
     ask.signal?.throwIfAborted();
-    const ready = await addressing.prepare(ask, remainingMs);
-    if (ready === undefined || remainingMs() <= 0)
+    const preparing = addressing.prepare(ask, remainingMs);
+    const ready = preparing instanceof Promise ? await preparing : preparing;
+    const totalMs = remainingMs();
+    if (ready === undefined || totalMs <= 0)
       return silent("timeout", false, undefined, `nothing was sent within the limit of ${ask.timeoutMs} ms`);
 
     const { origin, path, headers, at: sentAt } = ready;
+    const isOnce = ask.once === true || ask.condition !== undefined;
     let answer: HttpAnswer;
     let unreadable: { readonly reason: unknown } | undefined;
     try {
-      const totalMs = remainingMs();
       answer = await origins.send(origin, {
         method: shape.method,
         path,
@@ -268,8 +283,7 @@ export class S3Exchange {
         }),
         signal: ask.signal,
         // What is never sent again waits for its answer as long as it may.
-        headersMs:
-          asked.once || shape.isSlow ? totalMs : Math.min(headersMs + sendingMs(ask.body?.length ?? 0), totalMs),
+        headersMs: isOnce || shape.isSlow ? totalMs : Math.min(headersMs + sendingMs(ask.body?.length ?? 0), totalMs),
         totalMs,
         maxBodyBytes: shape.maxBodyBytes,
         stallMs: ask.stallMs,
@@ -280,40 +294,47 @@ export class S3Exchange {
       return silent(fault.why, fault.sent, fault.cause, fault.message);
     }
 
-    const serverTimeMs = parseInstantMs(answer.header("date"));
+    const serverTimeMs = this.#serverTimeOf(answer);
     if (serverTimeMs !== undefined) addressing.observe(serverTimeMs, sentAt);
-    let said = await this.#said(answer, shape.method);
-    if (shape.method === "HEAD" && answer.status === 403 && serverTimeMs !== undefined) {
-      // HEAD has no body to say why; a clock that is this far off is reason enough.
-      if (Math.abs(serverTimeMs - sentAt.wallMs) > SKEW_OF_HEAD_MS)
-        said = { code: "RequestTimeTooSkewed", message: "" };
+    const came: Came = { ask, answer, serverTimeMs, sentAt, said: "none" };
+    if (!isPlainSuccess(answer, shape.method)) {
+      const verdict = await this.#judge(came);
+      if (verdict.verdict !== "done") return { verdict, note: noteOf(came) };
     }
-    const region = answer.header("x-amz-bucket-region");
-    if (shape.method === "HEAD" && answer.status === 400 && addressing.moved(ask, { region }) !== undefined)
-      said = { code: "AuthorizationHeaderMalformed", message: "", region };
-    // Reading a delete marker by its version: there is no object, which is no want of the server's.
-    if (answer.status === 405 && answer.header("x-amz-delete-marker") === "true")
-      said = { code: "NoSuchVersion", message: "a delete marker" };
-    const note: Note = {
-      status: answer.status,
-      said,
-      requestId: answer.header("x-amz-request-id"),
-      region,
-      location: answer.status >= 300 && answer.status < 400 ? answer.header("location") : undefined,
-      serverTimeMs,
-      skewMs: serverTimeMs === undefined ? undefined : serverTimeMs - sentAt.wallMs,
-      retryAfterMs: retryAfterMs(answer.header("retry-after"), serverTimeMs, parseInstantMs),
-    };
-    const verdict = classify(answer.status, said, asked);
-    if (verdict.verdict !== "done") return { verdict, note };
     try {
-      const value = read(answer, needsXml ? await this.xml() : (undefined as never));
-      const broken = (reason: unknown) => (reason instanceof HttpFault ? this.#broken(ask, reason, note) : reason);
+      const value = read(answer, needsXml ? (this.#xml ?? (await this.xml())) : (undefined as never));
+      const broken = (reason: unknown) => (reason instanceof HttpFault ? this.#broken(came, reason) : reason);
       return { done: { outcome: "done", answer, value, serverTimeMs, broken } };
     } catch (fault) {
       if (!(fault instanceof XmlFault)) throw fault;
-      return { verdict: classifyUnreadable(fault.why, asked), note: { ...note, fact: fault.message } };
+      const asked = askedOf(ask, isPlain === true);
+      return { verdict: classifyUnreadable(fault.why, asked), note: { ...noteOf(came), fact: fault.message } };
     }
+  }
+
+  async #judge(came: Came): Promise<Verdict> {
+    const { ask, answer, serverTimeMs, sentAt } = came;
+    const { addressing, isPlain } = this.#parts;
+    const { method } = S3_REQUESTS[ask.request];
+    came.said = await this.#said(answer, method);
+    if (method === "HEAD" && answer.status === 403 && serverTimeMs !== undefined) {
+      // HEAD has no body to say why; a clock that is this far off is reason enough.
+      if (Math.abs(serverTimeMs - sentAt.wallMs) > SKEW_OF_HEAD_MS)
+        came.said = { code: "RequestTimeTooSkewed", message: "" };
+    }
+    const region = answer.header(REGION);
+    if (method === "HEAD" && answer.status === 400 && addressing.moved(ask, { region }) !== undefined)
+      came.said = { code: "AuthorizationHeaderMalformed", message: "", region };
+    // Reading a delete marker by its version: there is no object, which is no want of the server's.
+    if (answer.status === 405 && answer.header("x-amz-delete-marker") === "true")
+      came.said = { code: "NoSuchVersion", message: "a delete marker" };
+    return classify(answer.status, came.said, askedOf(ask, isPlain === true));
+  }
+
+  #serverTimeOf(answer: HttpAnswer): number | undefined {
+    const text = answer.header("date");
+    if (this.#date.text !== text) this.#date = { text, ms: parseInstantMs(text) };
+    return this.#date.ms;
   }
 
   /** Waits before what failed on its way is asked for again, the `tries`th time. False: too much failed lately. */
@@ -324,15 +345,11 @@ export class S3Exchange {
     return true;
   }
 
-  #broken(ask: S3Ask, { why, cause, message }: HttpFault, note: Note): StoreError {
+  #broken(came: Came, { why, cause, message }: HttpFault): StoreError {
+    const { ask } = came;
     const code = why === "closed" ? "STORE_CLOSED" : why === "timeout" ? "STORE_TIMEOUT" : "STORE_DISCONNECTED";
-    return storeError(
-      ask,
-      this.#parts.addressing.placeOf(ask),
-      code,
-      { ...note, said: undefined, cause, fact: message },
-      1,
-    );
+    const note = { ...noteOf(came), said: undefined, cause, fact: message };
+    return storeError(ask, this.#parts.addressing.placeOf(ask), code, note, 1);
   }
 
   /** What the body says, of every answer that is no plain success. */
@@ -356,9 +373,10 @@ export class S3Exchange {
   }
 
   /** Reads and writes documents; loaded when it is first needed. */
-  xml(): Promise<XmlReader> {
+  async xml(): Promise<XmlReader> {
     this.#reader ??= loadXmlReader();
-    return this.#reader;
+    this.#xml = await this.#reader;
+    return this.#xml;
   }
 
   #emit(ask: S3Ask, startMs: number, tries: number, status: number | undefined, code: StoreCode | undefined): void {
@@ -397,6 +415,26 @@ function opened(
     return: async () => (await chunks.return?.()) ?? { done: true, value: undefined },
   };
   return { [Symbol.asyncIterator]: () => iterator };
+}
+
+/** There is nothing in it that could say otherwise. */
+function isPlainSuccess({ status, body }: HttpAnswer, method: string): boolean {
+  return status >= 200 && status < 300 && (method === "GET" || method === "HEAD" || body.length === 0);
+}
+
+/** For whoever has to be told of it. */
+function noteOf({ answer, said, serverTimeMs, sentAt }: Came): Note {
+  const { status } = answer;
+  return {
+    status,
+    said,
+    requestId: answer.header("x-amz-request-id"),
+    region: answer.header(REGION),
+    location: status >= 300 && status < 400 ? answer.header("location") : undefined,
+    serverTimeMs,
+    skewMs: serverTimeMs === undefined ? undefined : serverTimeMs - sentAt.wallMs,
+    retryAfterMs: retryAfterMs(answer.header("retry-after"), serverTimeMs, parseInstantMs),
+  };
 }
 
 function askedOf(ask: S3Ask, isPlain: boolean): Asked {

@@ -46,7 +46,7 @@ export interface SigningRequest {
 
 /** Hex SHA-256. */
 export function sha256Hex(data: string | Uint8Array): string {
-  return data.length === 0 ? EMPTY_SHA256 : nodeCrypto().createHash("sha256").update(data).digest("hex");
+  return data.length === 0 ? EMPTY_SHA256 : nodeCrypto().hash("sha256", data, "hex");
 }
 
 /** `YYYYMMDDTHHMMSSZ`, the fraction cut off. */
@@ -145,20 +145,29 @@ export class Signer {
     this.#payloadHeader = settings.payloadHeader ?? this.#rule === "sent";
   }
 
-  /** The headers to send, in lower case: the request's own and what the signature adds. Valid for 15 minutes around `nowMs` on AWS. */
-  signHeaders(request: SigningRequest, credentials: SigningCredentials, nowMs: number): Pair[] {
+  /**
+   * The headers to send, in lower case: the request's own and what the signature adds. Valid for 15 minutes around `nowMs` on AWS.
+   * `search`: its query in canonical form, where that is known already.
+   */
+  signHeaders(
+    request: SigningRequest,
+    credentials: SigningCredentials,
+    nowMs: number,
+    search = canonicalQuery(request.query),
+  ): Pair[] {
     const { date, scope } = this.#at(nowMs);
     const headers: Pair[] = [...request.headers, ["x-amz-date", date]];
     if (this.#payloadHeader) headers.push(["x-amz-content-sha256", request.payloadHash]);
     const token: Pair | undefined =
       credentials.sessionToken === undefined ? undefined : ["x-amz-security-token", credentials.sessionToken];
     if (token && !this.#settings.tokenUnsigned) headers.push(token);
-    const canonical = canonicalRequest({ ...request, headers }, this.#rule);
-    const signed = this.#sign(date, scope, canonical.text, credentials.secretAccessKey);
+    const canonical = canonicalHeaders(headers);
+    const text = canonicalText(request, this.#rule, search, canonical);
+    const signed = this.#sign(date, scope, text, credentials.secretAccessKey);
     if (token && this.#settings.tokenUnsigned) headers.push(token);
     headers.push([
       "authorization",
-      `${ALGORITHM} Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${canonical.signedHeaders}, Signature=${signed}`,
+      `${ALGORITHM} Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${canonical.signed}, Signature=${signed}`,
     ]);
     return headers;
   }

@@ -39,6 +39,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "file-state",
       "jobs/plan",
       "options",
+      "plain-xml",
       "probe-conditions",
       "probe-judge",
       "probe-observations",

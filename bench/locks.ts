@@ -5,8 +5,8 @@
 import type { Store } from "@bucketlock/core";
 import { createLocks } from "@bucketlock/lock";
 import { list, RawClient, removeMany } from "./raw.js";
-import { type Compared, compare } from "./requests.js";
-import { Pairs } from "./statistics.js";
+import { besides, type Compared, compare, type Signed } from "./requests.js";
+import { Pairs, summarize, timed } from "./statistics.js";
 import { openTarget, type Target } from "./targets.js";
 
 export interface LocksResult {
@@ -14,6 +14,8 @@ export interface LocksResult {
   readonly acquire: Compared;
   /** Against one delete of two objects. */
   readonly release: Compared;
+  /** Acquire against the four requests, signed as ours are. Absent where nothing is signed. */
+  readonly signed?: Signed;
 }
 
 const WARM_UP_ROUNDS = 30;
@@ -21,7 +23,11 @@ const METADATA = { holder: "bench:1" };
 
 /** The same requests without a lock: ready to send, so that only the sending is measured. */
 interface Bare {
-  prepare(n: number): { acquire: () => Promise<void>; release: () => Promise<unknown> };
+  prepare(n: number): {
+    acquire: () => Promise<void>;
+    release: () => Promise<unknown>;
+    signed?: () => Promise<void>;
+  };
   close(): Promise<void>;
 }
 
@@ -33,6 +39,7 @@ export async function measureLocks(target: Target, seconds: number): Promise<Loc
     const lock = locks.lock(`${target.prefix}uncontended`);
     const acquire = new Pairs();
     const release = new Pairs();
+    const signed: number[] = [];
     const round = async (n: number) => {
       const theirs = bare.prepare(n);
       let ours: { release(): Promise<void> } | undefined;
@@ -40,13 +47,19 @@ export async function measureLocks(target: Target, seconds: number): Promise<Loc
         ours = await lock.acquire();
       }, theirs.acquire);
       await release.measure(() => ours!.release(), theirs.release);
+      if (theirs.signed === undefined) return;
+      signed.push(await timed(theirs.signed));
+      await theirs.release();
     };
     for (let n = 0; n < WARM_UP_ROUNDS; n++) await round(n);
     acquire.clear();
     release.clear();
+    signed.length = 0;
     const untilMs = performance.now() + seconds * 1000;
     for (let n = WARM_UP_ROUNDS; performance.now() < untilMs; n++) await round(n);
-    return { acquire: compare(acquire), release: compare(release) };
+    const result = { acquire: compare(acquire), release: compare(release) };
+    if (signed.length === 0) return result;
+    return { ...result, signed: besides(summarize(acquire.ours), signed) };
   } finally {
     await bare.close();
   }
@@ -61,17 +74,21 @@ async function bareS3(target: Target): Promise<Bare> {
     prepare(n) {
       // As long as a ticket's keys.
       const keys = [0, 1].map((part) => `${prefix}${String(n).padStart(26, "0")}.x.30000-${part}`);
-      const puts = keys.map((key) => raw.prepare({ method: "PUT", key, headers, body: "1" }));
-      const listing = raw.prepare(list(prefix));
-      const removal = raw.prepare(removeMany(keys));
-      return {
-        async acquire() {
+      const four = (signed: boolean) => {
+        const puts = keys.map((key) => raw.prepare({ method: "PUT", key, headers, body: "1", signed }));
+        const listing = raw.prepare({ ...list(prefix), signed });
+        return async () => {
           for (const put of puts) {
             await raw.send(put);
             await raw.send(listing);
           }
-        },
+        };
+      };
+      const removal = raw.prepare(removeMany(keys));
+      return {
+        acquire: four(false),
         release: () => raw.send(removal),
+        signed: four(true),
       };
     },
     close: () => raw.close(),

@@ -4,7 +4,7 @@ import type { ImportsResult } from "./imports.js";
 import type { LocksResult } from "./locks.js";
 import type { PassesResult } from "./passes.js";
 import type { RecordsResult } from "./records.js";
-import type { RequestsResult } from "./requests.js";
+import type { RequestsResult, Signed } from "./requests.js";
 import type { RivalResult } from "./rivals.js";
 import type { SignaturesResult } from "./signatures.js";
 import type { Summary } from "./statistics.js";
@@ -123,21 +123,32 @@ function ofTarget({ name, requests, locks, contention, waiters, conditional }: T
       const goal = verb === "PUT" ? { goal: atMost(name, "PUT over undici", ratio, 1.15) } : {};
       const baseline = `${ms(raw)} undici, ${requests.raw}`;
       list.push({ target: name, what: verb, ours: ms(ours), baseline, ratio, n: ours.n, ...goal });
+      if (verb !== "PUT") continue;
+      list.push(signedRow(name, ours, "undici", requests.signedPut));
     }
   }
   if (locks !== undefined) {
     const by = requests === undefined ? "by the store itself" : "raw";
-    for (const [what, { ours, raw, ratio }] of Object.entries(locks)) {
+    const { signed, ...both } = locks;
+    for (const [what, { ours, raw, ratio }] of Object.entries(both)) {
       const isAcquire = what === "acquire";
       const goal = isAcquire ? { goal: atMost(name, "acquire over its four requests", ratio, 1.15) } : {};
       const baseline = `${ms(raw)} ${isAcquire ? "four requests" : "one delete of two"}, ${by}`;
       list.push({ target: name, what, ours: ms(ours), baseline, ratio, n: ours.n, ...goal });
+      if (!isAcquire || signed === undefined) continue;
+      list.push(signedRow(name, ours, "four requests", signed));
     }
   }
   if (contention !== undefined) list.push(...ofContention(name, contention, TWO_OBJECT_GOALS));
   if (waiters !== undefined) list.push(...waiters.map((crowd) => ofWaiters(name, crowd)));
   if (conditional !== undefined) list.push(...ofConditional(`${name}, conditional`, conditional));
   return list;
+}
+
+/** How much of it is the server's work on a signature. */
+function signedRow(target: string, ours: Summary, by: string, { raw, ratio }: Signed): Row {
+  const baseline = `${ms(raw)} ${by}, signed beforehand`;
+  return { target, what: "the same", ours: ms(ours), baseline, ratio, n: raw.n };
 }
 
 function ofConditional(name: string, { refused, records, contention, waiters }: ConditionalResult): Row[] {

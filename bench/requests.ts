@@ -1,6 +1,6 @@
 /** Single requests: ours beside undici's, in turns, on connections that are warm. */
 import { list, RawClient } from "./raw.js";
-import { Pairs, ratio, type Summary, summarize } from "./statistics.js";
+import { Pairs, ratio, type Summary, summarize, timed } from "./statistics.js";
 import { type S3Target, sessionOf, type Target } from "./targets.js";
 
 export const verbs = ["PUT", "GET", "HEAD", "LIST", "DELETE"] as const;
@@ -11,10 +11,16 @@ export interface Compared {
   readonly raw: Summary;
   readonly ratio: number;
 }
+/** The same by undici, but signed beforehand; and ours over that. */
+export interface Signed {
+  readonly raw: Summary;
+  readonly ratio: number;
+}
 export interface RequestsResult {
   /** How the raw requests were let in. */
   readonly raw: "unsigned" | "presigned";
   readonly verbs: Readonly<Record<Verb, Compared>>;
+  readonly signedPut: Signed;
 }
 
 const WARM_UP_ROUNDS = 50;
@@ -29,6 +35,7 @@ export async function measureRequests(target: Target, s3: S3Target, seconds: num
     for (const name of ["a", "b"]) await session.putObject(`${listed}${name}`, "1");
 
     const pairs = Object.fromEntries(verbs.map((verb) => [verb, new Pairs()])) as Record<Verb, Pairs>;
+    const signed: number[] = [];
     const round = async (n: number) => {
       const theirs = `${prefix}raw-${n}`;
       const ours = `${prefix}our-${n}`;
@@ -39,6 +46,8 @@ export async function measureRequests(target: Target, s3: S3Target, seconds: num
       };
       const listing = raw.prepare(list(listed));
       await pairs.PUT.measure(() => session.putObject(ours, "1"), send("PUT"));
+      const put = raw.prepare({ method: "PUT", key: `${prefix}signed-${n}`, body: "1", signed: true });
+      signed.push(await timed(() => raw.send(put)));
       await pairs.GET.measure(() => session.getObject(ours), send("GET"));
       await pairs.HEAD.measure(() => session.headObject(ours), send("HEAD"));
       await pairs.LIST.measure(
@@ -52,16 +61,23 @@ export async function measureRequests(target: Target, s3: S3Target, seconds: num
 
     for (let n = 0; n < WARM_UP_ROUNDS; n++) await round(n);
     for (const pair of Object.values(pairs)) pair.clear();
+    signed.length = 0;
     const untilMs = performance.now() + seconds * 1000;
     for (let n = WARM_UP_ROUNDS; performance.now() < untilMs; n++) await round(n);
     const results = verbs.map((verb) => [verb, compare(pairs[verb])] as const);
     return {
       raw: raw.isUnsigned ? "unsigned" : "presigned",
       verbs: Object.fromEntries(results) as Record<Verb, Compared>,
+      signedPut: besides(summarize(pairs.PUT.ours), signed),
     };
   } finally {
     await raw.close();
   }
+}
+
+export function besides(ours: Summary, signed: readonly number[]): Signed {
+  const raw = summarize(signed);
+  return { raw, ratio: ratio(ours, raw) };
 }
 
 export function compare(pairs: Pairs): Compared {

@@ -69,8 +69,13 @@ export class S3Store implements Store {
     return this.#session.headObject(this.#full(key), options);
   }
 
-  async *list(prefix: string, options?: ListOptions): AsyncGenerator<ListPage, void, void> {
-    for await (const page of this.#session.listObjects(this.#prefix + prefix, options)) {
+  list(prefix: string, options?: ListOptions): AsyncIterable<ListPage> {
+    const pages = this.#session.listObjects(this.#prefix + prefix, options);
+    return this.#prefix === "" ? pages : this.#ownPages(pages);
+  }
+
+  async *#ownPages(pages: AsyncIterable<ListPage>): AsyncGenerator<ListPage, void, void> {
+    for await (const page of pages) {
       yield { ...page, objects: page.objects.map((object) => ({ ...object, key: this.#own(object.key) })) };
     }
   }

@@ -20,6 +20,7 @@ export class RecordTicket implements HeldTicket {
   #token: bigint | undefined;
   #isTold = false;
   #drawing: Promise<bigint> | undefined;
+  readonly mode: Mode;
   readonly revocation: Revocation;
 
   constructor(
@@ -31,15 +32,12 @@ export class RecordTicket implements HeldTicket {
     this.#hands = hands;
     this.#line = line;
     this.#token = token;
+    this.mode = parseOwnId(id)!.mode;
     this.revocation = new Revocation(hands.key, id);
   }
 
   get key(): string {
     return this.#hands.key;
-  }
-
-  get mode(): Mode {
-    return parseOwnId(this.id)!.mode;
   }
 
   /** The one that came with the lock, without a request. For another lease by this ticket it is counted up in the record. */

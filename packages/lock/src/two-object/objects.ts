@@ -118,6 +118,7 @@ function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockErr
 
 /** The objects of a ticket of our own. Lives from the first PUT to the delete. */
 export class TicketObjects implements HeldTicket {
+  readonly mode: Mode;
   readonly revocation: Revocation;
   readonly #store: Store;
   readonly #label: string;
@@ -140,11 +141,8 @@ export class TicketObjects implements HeldTicket {
   ) {
     this.#store = store;
     this.#label = label;
+    this.mode = parseOwnId(id)!.mode;
     this.revocation = new Revocation(key, id);
-  }
-
-  get mode(): Mode {
-    return parseOwnId(this.id)!.mode;
   }
 
   async putDoor(renewal: number, options: CallOptions & { validForMs?: number }): Promise<PutAnswer> {

@@ -71,7 +71,10 @@ async function forgetOnce(
       if (outcome !== "deleted") return "changed";
     } else gone.unshift({ key: recordKey(key) });
   }
-  await deleteAll(store, await versionsOrObjects(store, gone, options), options);
+  const targets = await versionsOrObjects(store, gone, options);
+  // As late as can be: who comes in after this look loses its lease.
+  if (stored !== undefined && !isGuarded && (await readRecord(hands, options))?.etag !== stored.etag) return "changed";
+  await deleteAll(store, targets, options);
   memory.set(key, undefined);
   return "forgotten";
 }

@@ -44,7 +44,7 @@ test.each([
 });
 
 test("a machine on which a process takes long to start: nothing stays behind", async () => {
-  const slow = `if (process.argv[1].includes("finalizer-child")) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)`;
+  const slow = `if (process.argv[1].includes("finalizer-child")) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100)`;
   const execArgv = ["--import", `data:text/javascript,${encodeURIComponent(slow)}`];
   const program = start(worker, { args: ["exit", url], execArgv });
   expect(await program.exit()).toEqual({ code: 7, signal: null });

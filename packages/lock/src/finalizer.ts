@@ -19,7 +19,7 @@ export interface Pending {
 }
 
 // The child limits its requests itself. This is for one that does not even start: on a busy machine that takes seconds.
-const CHILD_LIMIT_MS = 10_000;
+const CHILD_LIMIT_MS = 20_000;
 
 const pending = new Set<Pending>();
 const installed = new Map<string, (...args: never[]) => void>();

@@ -287,7 +287,10 @@ function utf8(body: Uint8Array): string {
 const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 /** The five entities of XML 1.0 and character references. Anything else is a fault. */
-export function decodeEntities(value: string): string {
+export function decodeEntities(written: string): string {
+  if (!written.includes("&")) return written;
+  // Of every ETag, and most often the only one.
+  const value = written.replaceAll("&quot;", '"');
   if (!value.includes("&")) return value;
   return value.replace(/&([^;&]{0,10});?/g, (whole, name: string) => {
     const known = NAMED[name];

@@ -65,15 +65,17 @@ export function namesAndValues<T>(option: string, value: Readonly<Record<string,
 }
 
 const KEY_MAX_BYTES = 1024;
+const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
 
 /** A key that every store takes: 1 to 1024 bytes of well-formed UTF-8, no `.` or `..` segment (URL parsers eat those before signing). */
 export function objectKey(option: string, value: unknown): string {
   const key = text(option, value);
-  if (Buffer.byteLength(key) > KEY_MAX_BYTES)
+  // A unit of the text is three bytes at most.
+  if (key.length * 3 > KEY_MAX_BYTES && Buffer.byteLength(key) > KEY_MAX_BYTES)
     throw new InvalidError(option, `must be at most ${KEY_MAX_BYTES} bytes of UTF-8`, key);
   if (!key.isWellFormed())
     throw new InvalidError(option, "must be well-formed Unicode (a lone surrogate has no UTF-8)", key);
-  if (key.split("/").some((segment) => segment === "." || segment === "..")) {
+  if (DOT_SEGMENT.test(key)) {
     throw new InvalidError(option, "must have no '.' or '..' between slashes (URL parsers remove them)", key);
   }
   return key;

@@ -60,20 +60,32 @@ export function credentialScope(date: string, scope: SigningScope): string {
   return `${date.slice(0, 8)}/${scope.region}/${scope.service}/aws4_request`;
 }
 
+const WHITE_SPACE = /\s/;
+
 /** Stage "canonical headers": names lower case and sorted, values trimmed, inner white space one space, repeats joined by a comma in order. */
 export function canonicalHeaders(headers: readonly Pair[]): { readonly lines: string; readonly signed: string } {
-  const byName = new Map<string, string>();
+  const names: string[] = [];
+  const values: string[] = [];
   for (const [rawName, rawValue] of headers) {
     const name = rawName.toLowerCase();
-    const trimmed = rawValue.trim();
     // Looking is cheaper than replacing, and nearly no value has any.
-    const value = /\s/.test(trimmed) ? trimmed.replace(/\s+/g, " ") : trimmed;
-    const before = byName.get(name);
-    byName.set(name, before === undefined ? value : `${before},${value}`);
+    const value = WHITE_SPACE.test(rawValue) ? rawValue.trim().replace(/\s+/g, " ") : rawValue;
+    // Put where it belongs at once: they are few, and half in order already.
+    let at = names.length;
+    while (at > 0 && names[at - 1]! > name) at--;
+    if (at > 0 && names[at - 1] === name) {
+      values[at - 1] = `${values[at - 1]},${value}`;
+      continue;
+    }
+    for (let to = names.length; to > at; to--) {
+      names[to] = names[to - 1]!;
+      values[to] = values[to - 1]!;
+    }
+    names[at] = name;
+    values[at] = value;
   }
-  const names = [...byName.keys()].sort();
   let lines = "";
-  for (const name of names) lines += `${name}:${byName.get(name)}\n`;
+  for (let at = 0; at < names.length; at++) lines += `${names[at]}:${values[at]}\n`;
   return { lines, signed: names.join(";") };
 }
 

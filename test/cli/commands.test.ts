@@ -101,6 +101,15 @@ describe("inspect", () => {
     }));
 });
 
+test("inspect --watch ends when nobody reads it any more", () =>
+  holding(async (locks) => {
+    const running = program.start(["inspect", "k", "--watch", "--json"]);
+    await running.shows('"holders":[]');
+    running.child.stdout!.destroy();
+    held.push(await locks.lock("k").acquire());
+    expect((await running.ended).code).toBe(141);
+  }));
+
 describe("break", () => {
   test("what is young is kept: 197; what is told is broken", () =>
     holding(async (locks) => {

@@ -1,6 +1,7 @@
 /**
  * `bucketlock ls`, `inspect` and `break`: looking at locks, and removing what died. Changes nothing but what `break` was told to.
  */
+import { constants } from "node:os";
 import { createInterface } from "node:readline/promises";
 import { isatty } from "node:tty";
 import { BucketlockError, type Store, systemClock } from "@bucketlock/core";
@@ -10,7 +11,7 @@ import { lockKey, prefixOf } from "../two-object/ticket.js";
 import type { Context } from "./context.js";
 import { describeListed, describeLock, who } from "./describe.js";
 import { parseDuration, showDuration, spellDuration } from "./duration.js";
-import { EXIT } from "./exit-code.js";
+import { EXIT, exitCodeOf } from "./exit-code.js";
 import { InterruptedError, Interruption } from "./interruption.js";
 import { KINDS, type Kind, type Listed, listedIn, lockOf } from "./lock-names.js";
 
@@ -80,6 +81,8 @@ export async function inspect(context: Context, key: string): Promise<number> {
         if (screen.isJson) screen.json(facts, true);
         else screen.print(describeLock({ ...info, key: found.name }, paint));
       }
+      // As a program ends that leaves SIGPIPE alone.
+      if (!screen.isRead) return exitCodeOf(null, constants.signals.SIGPIPE);
       before = now;
       await systemClock.sleep(WATCH_MS, { signal });
       if (!found.isThere) found = await find(context, key, store, signal);

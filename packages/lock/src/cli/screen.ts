@@ -22,6 +22,7 @@ export class Screen {
   readonly #clock: Clock;
   readonly #env: NodeJS.ProcessEnv;
   #stopSpinner: (() => void) | undefined;
+  #isRead = true;
 
   constructor(isJson: boolean, env: NodeJS.ProcessEnv = process.env, clock: Clock = systemClock) {
     this.isJson = isJson;
@@ -31,7 +32,7 @@ export class Screen {
 
   /** For people, on standard output. */
   print(text: string): void {
-    write(STDOUT, `${text}\n`);
+    this.#out(`${text}\n`);
   }
 
   /** For people, on standard error, as it is. */
@@ -41,7 +42,16 @@ export class Screen {
 
   /** One JSON document on standard output; with `line`, on one line. */
   json(value: unknown, line = false): void {
-    write(STDOUT, `${JSON.stringify(value, plain, line ? undefined : 2)}\n`);
+    this.#out(`${JSON.stringify(value, plain, line ? undefined : 2)}\n`);
+  }
+
+  /** False: nobody reads standard output any more (`| head -1`), as the last write to it told. */
+  get isRead(): boolean {
+    return this.#isRead;
+  }
+
+  #out(text: string): void {
+    if (!write(STDOUT, text)) this.#isRead = false;
   }
 
   /** Beside a command that runs: on standard error, for people a line, with --json an object that begins with `bucketlock`. */
@@ -95,17 +105,18 @@ function plain(_name: string, value: unknown): unknown {
   return value instanceof Error ? value.message : value;
 }
 
-/** All of it, also into a pipe that somebody else made non-blocking. Into one that nobody reads: nothing. */
-function write(fd: number, text: string): void {
+/** All of it, also into a pipe that somebody else made non-blocking. Into one that nobody reads: nothing, and false. */
+function write(fd: number, text: string): boolean {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== "EAGAIN") return;
+      if (code !== "EAGAIN") return false;
       // Nothing else may run in between: an exit code hangs on it.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return true;
 }

@@ -230,7 +230,8 @@ export async function expectNothingLeft(
   after?: Pick<Outcome, "locks" | "story">,
   permits?: number,
 ): Promise<void> {
-  const locks = createLocks(store, { leaseMs, ...after?.locks });
+  // Our own leases are not to end: how long to wait for others is said by theirs.
+  const locks = createLocks(store, { leaseMs: 30 * leaseMs, ...after?.locks });
   try {
     if (permits !== undefined) for (const key of keys) await outwaitPermits(locks, key, permits);
     const kept = await Promise.all(

@@ -39,7 +39,6 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "file-state",
       "jobs/plan",
       "options",
-      "plain-xml",
       "probe-conditions",
       "probe-judge",
       "probe-observations",

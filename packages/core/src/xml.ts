@@ -7,7 +7,6 @@
  */
 import { compareKeys } from "./byte-order.js";
 import { parseInstantMs } from "./clock.js";
-import { type IsList, plainDocument } from "./plain-xml.js";
 import type { ListedObject, ListedVersion } from "./store.js";
 import { decodePercent } from "./uri.js";
 
@@ -80,7 +79,6 @@ const LIST_PATHS = new Set([
   "ListPartsResult.Part",
   "ListMultipartUploadsResult.Upload",
 ]);
-const PATH_ENDS = new Set([...LIST_PATHS].map((path) => path.split(".").at(-1)!));
 const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 const HTML = /^\s*(?:<!--[\s\S]*?-->\s*)?<(?:!doctype\s+html|html)[\s>]/i;
 
@@ -88,8 +86,6 @@ export class XmlReader {
   readonly #parser: InstanceType<XmlEngine["XMLParser"]>;
   readonly #builder: InstanceType<XmlEngine["XMLBuilder"]>;
   readonly #validate: XmlEngine["XMLValidator"]["validate"];
-  /** Undefined: attributes are read, so no document is plain. */
-  readonly #isList: IsList | undefined;
 
   /** `attributes`: those of elements are read too, as children named `@name`. `lists`: more names that always make a list. */
   constructor(
@@ -97,9 +93,6 @@ export class XmlReader {
     { attributes = false, lists = [] }: { readonly attributes?: boolean; readonly lists?: readonly string[] } = {},
   ) {
     this.#validate = (text) => engine.XMLValidator.validate(text);
-    const isList: IsList = (name, path) =>
-      LISTS.has(name) || lists.includes(name) || (PATH_ENDS.has(name) && LIST_PATHS.has(path()));
-    this.#isList = attributes ? undefined : isList;
     this.#parser = new engine.XMLParser({
       ignoreAttributes: !attributes,
       attributeNamePrefix: "@",
@@ -109,7 +102,7 @@ export class XmlReader {
       parseTagValue: false,
       trimValues: false,
       processEntities: false,
-      isArray: (name, path) => isList(name, () => String(path)),
+      isArray: (name, path) => LISTS.has(name) || lists.includes(name) || LIST_PATHS.has(String(path)),
     });
     this.#builder = new engine.XMLBuilder({
       ignoreAttributes: false,
@@ -228,11 +221,6 @@ export class XmlReader {
 
   #document(body: Uint8Array): [name: string, node: XmlNode, text: string] {
     const source = utf8(body);
-    const plain = this.#isList && plainDocument(source, this.#isList);
-    if (plain !== undefined) {
-      const { name, value } = plain;
-      return typeof value === "string" ? [name, {}, value] : [name, value, ""];
-    }
     if (HTML.test(source)) throw new XmlFault("html", "an HTML page came instead of XML");
     if (!/^\s*</.test(source)) {
       if (source.trim() === "") throw new XmlFault("cut", "the XML document is empty");

@@ -1,7 +1,7 @@
 /** The public lock and lease: what each call answers, throws and leaves, on a memory store and a manual clock. */
 import { createMemoryStore, type Store, StoreError } from "@bucketlock/core";
 import { FaultyStore, ManualClock, SeededRandom, type StoreCall } from "@bucketlock/core/testing";
-import { createLocks, LockLostError, type LocksOptions, NotAcquiredError } from "@bucketlock/lock";
+import { createLocks, LockLostError, type Locks, type LocksOptions, NotAcquiredError } from "@bucketlock/lock";
 import { describe, expect, test } from "vitest";
 
 function setUp(options: LocksOptions = {}, plan?: (call: StoreCall) => object | undefined) {
@@ -292,6 +292,36 @@ describe("bad input", () => {
         .lock("k")
         .acquire(options as never),
     ).rejects.toThrow(message);
+    expect(await keysOf(memory)).toEqual([]);
+  });
+
+  const misspelt = { wait: 1 } as never;
+  test.each<[string, (locks: Locks) => unknown]>([
+    ["acquire", (locks) => locks.lock("k").acquire(misspelt)],
+    ["tryAcquire", (locks) => locks.lock("k").tryAcquire(misspelt)],
+    ["run", (locks) => locks.lock("k").run(() => {}, misspelt)],
+    ["inspect", (locks) => locks.lock("k").inspect(misspelt)],
+    ["breakLock", (locks) => locks.lock("k").breakLock(misspelt)],
+    ["requestRelease", (locks) => locks.lock("k").requestRelease("please", misspelt)],
+    ["forget", (locks) => locks.lock("k").forget(misspelt)],
+    ["semaphore", (locks) => locks.semaphore("k", { permits: 1, wait: 1 } as never)],
+    ["semaphore.acquire", (locks) => locks.semaphore("k", { permits: 1 }).acquire(misspelt)],
+    ["all.acquire", (locks) => locks.all(["k"]).acquire(misspelt)],
+    ["all.tryAcquire", (locks) => locks.all(["k"]).tryAcquire(misspelt)],
+    ["election", (locks) => locks.election("k", misspelt)],
+    ["campaign", (locks) => locks.election("k").campaign(misspelt)],
+    ["lead", (locks) => locks.election("k").lead(() => {}, misspelt)],
+    ["once", (locks) => locks.once("k", 0, () => {}, misspelt)],
+    ["history", (locks) => locks.history("k", misspelt)],
+    ["cron", (locks) => locks.cron("k", "* * * * *", () => {}, misspelt)],
+    ["runCoordinator", (locks) => locks.runCoordinator(misspelt)],
+    ["arrive", (locks) => locks.latch("k", 1).arrive(misspelt)],
+    ["latch.wait", (locks) => locks.latch("k", 1).wait(misspelt)],
+    ["members", (locks) => locks.members("k", misspelt)],
+    ["join", (locks) => locks.members("k").join(misspelt)],
+  ])("%s refuses a misspelt option, and nothing is sent", async (_, call) => {
+    const { open, memory } = setUp();
+    await expect(async () => call(open())).rejects.toThrow(/^wait: is no option; known: /);
     expect(await keysOf(memory)).toEqual([]);
   });
 

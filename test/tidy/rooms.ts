@@ -216,6 +216,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "multi-lock",
       "members",
       "once",
+      "runs",
       "revoke",
       "run-coordinator",
       "semaphore",

@@ -29,7 +29,7 @@ export type { S3ObjectFacts } from "./object-facts.js";
 export type { ByteRange, ReadConditions } from "./object-options.js";
 export type { S3StreamAnswer, S3StreamOptions } from "./object-stream.js";
 export { type OpenStoreOptions, openStore } from "./open-store.js";
-export { durationMs, integer, oneOf } from "./options.js";
+export { durationMs, integer, knownOptions, oneOf } from "./options.js";
 export { type ProbeOptions, probe } from "./probe.js";
 export type { ProbeVerb, Right } from "./probe-observations.js";
 export type { Vendor } from "./probe-prices.js";

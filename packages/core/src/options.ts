@@ -23,6 +23,13 @@ export function integer(option: string, value: unknown, range: { min: number; ma
   return value as number;
 }
 
+/** A misspelt option would silently mean its default. */
+export function knownOptions(options: unknown, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw new InvalidError("options", "must be an object", options);
+  for (const name of Object.keys(options))
+    if (!known.includes(name)) throw new InvalidError(name, `is no option; known: ${known.join(", ")}`, name);
+}
+
 export function text(option: string, value: unknown): string {
   if (typeof value !== "string" || value === "")
     throw new InvalidError(option, "must be a string that is not empty", value);

@@ -5,7 +5,7 @@
 import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
 import { InvalidError } from "./errors.js";
-import { durationMs, integer, objectKey, text } from "./options.js";
+import { durationMs, integer, knownOptions, objectKey, text } from "./options.js";
 import type { ProbeReport } from "./probe-report.js";
 import { type Random, systemRandom } from "./random.js";
 import type { Store } from "./store.js";
@@ -33,10 +33,10 @@ export interface ProbeOptions {
   readonly random?: Random | undefined;
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof ProbeOptions>([
+const KNOWN: readonly (keyof ProbeOptions)[] = [
   ...(["signal", "timeoutMs", "prefix", "endpoints", "cache", "cacheMaxAgeMs"] as const),
   ...(["races", "racers", "listings", "clock", "random"] as const),
-]);
+];
 
 /**
  * Tries conditional writes, listings, timestamps and rights on a store, some hundred requests, under a random prefix that is
@@ -49,8 +49,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ProbeOptions>([
  * what is no property of the store (bad credentials, no bucket, nobody answers).
  */
 export async function probe(store: Store, options: ProbeOptions = {}): Promise<ProbeReport> {
-  for (const name of Object.keys(options))
-    if (!KNOWN.has(name)) throw new InvalidError(name, `is no option; known: ${[...KNOWN].join(", ")}`, name);
+  knownOptions(options, KNOWN);
   checkStore("store", store);
   const endpoints = options.endpoints ?? [];
   if (!Array.isArray(endpoints)) throw new InvalidError("endpoints", "must be an array of stores", endpoints);

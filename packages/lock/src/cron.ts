@@ -2,10 +2,11 @@
  * Cron: a job on a schedule, on one host of a fleet for each slot. Waits for slots by its host's clock and hands each to `once`,
  * which is what keeps the hosts apart. Decides only which slots are due (once-rule.ts), never whether one may run.
  */
-import { BucketlockError, type Clock, InvalidError, integer, oneOf } from "@bucketlock/core";
+import { BucketlockError, type Clock, InvalidError, integer, knownOptions, oneOf } from "@bucketlock/core";
 import { Lock, type LockContext } from "./lock.js";
-import { type OnceJob, type OnceOptions, type OnceResult, type OnceRun, runSlot, slotsOf } from "./once.js";
+import { type OnceJob, type OnceOptions, type OnceResult, type OnceRun, runSlot } from "./once.js";
 import { dueNow, onceLock } from "./once-rule.js";
+import { slotsOf } from "./runs.js";
 import { cronSchedule, type Schedule, slotsBetween } from "./schedule.js";
 import { breathe, isPassing, patiently, type Side } from "./side-objects.js";
 
@@ -27,6 +28,8 @@ export interface CronOptions<T = unknown> extends Pick<OnceOptions, "guarantee" 
 const LOOK_AGAIN_MS = 60_000;
 const FOR_LONG_MS = 2_147_483_647;
 const CATCH_UP_MAX = 1000;
+/** The names of its options. */
+const CRON = ["timezone", "catchUp", "guarantee", "overlap", "keep", "signal", "onResult", "onError"];
 
 /** A job that waits for its slots. Keeps the process alive until it is stopped. */
 export class CronJob {
@@ -79,6 +82,7 @@ export function cron<T>(
   options: CronOptions<T> = {},
 ): CronJob {
   if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
+  knownOptions(options, CRON);
   // Asked for nothing but its checks.
   new Lock(onceLock(name), context);
   oneOf("guarantee", options.guarantee ?? "atMostOnce", ["atMostOnce", "atLeastOnce"]);

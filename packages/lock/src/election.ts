@@ -3,7 +3,7 @@
  * A leader is who holds the lock `<key>.election`; what stands here is how it says so, how others see it, and the loop of a
  * program that leads whenever it can. Decides nothing itself: election-rule.ts does.
  */
-import { BucketlockError, durationMs, InvalidError, oneOf } from "@bucketlock/core";
+import { BucketlockError, durationMs, InvalidError, knownOptions, oneOf } from "@bucketlock/core";
 import {
   ALL_ELECTION_RULES,
   decodeLeader,
@@ -125,6 +125,7 @@ export class Election {
     context: LockContext,
     options: ElectionOptions = {},
   ) {
+    knownOptions(options, ["pollMs"]);
     this.#context = context;
     this.#rules = { ...ALL_ELECTION_RULES, ...context.mutation.election };
     // What others read names the leader by its ticket: no two share one.
@@ -136,7 +137,8 @@ export class Election {
    * Stands for election until elected. After return the leadership is valid, renews itself, and is what observers are shown.
    * Throws NotAcquiredError when `waitMs` is over, the signal's reason, or a store error; then nothing of ours is left in line.
    */
-  campaign(options: CampaignOptions = {}): Promise<Leadership> {
+  async campaign(options: CampaignOptions = {}): Promise<Leadership> {
+    knownOptions(options, ["waitMs", "signal"]);
     return this.#campaign(options, undefined);
   }
 
@@ -263,6 +265,7 @@ export class Election {
    */
   async lead<T>(fn: (leadership: Leadership) => T | Promise<T>, options: LeadOptions = {}): Promise<T> {
     if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
+    knownOptions(options, ["signal", "onError"]);
     const onError = oneOf("onError", options.onError ?? "stop", ["stop", "campaign"]);
     // Closing the locks ends it too.
     const { signal, done } = this.#context.begin(options.signal);

@@ -2,7 +2,7 @@
  * Latch: opens when so many have arrived, and stays open. Each arrival is an object of its own that nobody rewrites, so
  * counting needs no lock, no lease and no clock. What an object is called says how many are awaited, and who arrived.
  */
-import { BucketlockError, durationMs, InvalidError, integer } from "@bucketlock/core";
+import { BucketlockError, durationMs, InvalidError, integer, knownOptions } from "@bucketlock/core";
 import type { LockContext } from "./lock.js";
 import { listAll, lookPauseMs, patiently, putSurely, removeAll, type Side } from "./side-objects.js";
 import { lockKey } from "./two-object/ticket.js";
@@ -50,6 +50,7 @@ export class Latch {
    */
   async arrive(options: ArriveOptions = {}): Promise<void> {
     const { settings } = this.#context;
+    knownOptions(options, ["id", "signal"]);
     const id = options.id ?? settings.random.hex(8);
     if (typeof id !== "string" || !ID.test(id))
       throw new InvalidError("id", "must be 1 to 100 printable ASCII characters, no space", id);
@@ -68,6 +69,7 @@ export class Latch {
   /** Resolves when all have arrived; at once ever after. Throws LATCH_NOT_OPEN when `waitMs` is over, LATCH_MISMATCH, store errors. */
   async wait(options: LatchWaitOptions = {}): Promise<void> {
     const { clock, waitMs } = this.#context.settings;
+    knownOptions(options, ["waitMs", "signal"]);
     const limitMs = durationMs("waitMs", options.waitMs ?? waitMs);
     const sinceMs = clock.monotonicMs();
     await this.#within(options.signal, async (side) => {

@@ -2,7 +2,7 @@
  * The lock: a named thing that has no state of its own. Every call asks the store.
  * Holds no decision of the protocol and no I/O; it turns verdicts into leases and errors.
  */
-import { durationMs, InvalidError, oneOf, type Store } from "@bucketlock/core";
+import { durationMs, InvalidError, knownOptions, oneOf, type Store } from "@bucketlock/core";
 import { type AttemptContext, attempt } from "./attempt.js";
 import { recordLine } from "./conditional/driver.js";
 import { forgetRecord } from "./conditional/forget.js";
@@ -73,6 +73,7 @@ export class Lock {
 
   /** One try, no wait: undefined when another holds the lock. A dead holder is taken over. Throws store errors. */
   async tryAcquire(options: Omit<AcquireOptions, "waitMs"> = {}): Promise<Lease | undefined> {
+    knownOptions(options, ["mode", "waitMs", "signal"]);
     if ("waitMs" in options)
       throw new InvalidError("waitMs", "is no option of tryAcquire; use acquire", (options as AcquireOptions).waitMs);
     return (await this.#acquire({ ...options, waitMs: 0 }, undefined)).lease;
@@ -110,8 +111,9 @@ export class Lock {
   }
 
   /** Who holds, who waits, since when, alive or dead: two LISTs and one HEAD a ticket (two-object), one GET (conditional). */
-  inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
+  async inspect(options: { signal?: AbortSignal } = {}): Promise<LockInfo> {
     const { store, settings } = this.#context;
+    knownOptions(options, ["signal"]);
     const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
     return this.#isConditional ? inspectRecord(this.#hands(store), call) : inspectLock(store, this.key, settings, call);
   }
@@ -119,6 +121,7 @@ export class Lock {
   /** Removes tickets that look forgotten, foreign ones too. Its holder finds out at its next renewal. Answers the removed ids. */
   async breakLock(options: BreakOptions = {}): Promise<string[]> {
     const { store, settings, gate } = this.#context;
+    knownOptions(options, ["olderThanMs", "ticketIds", "signal"]);
     if (!this.#isConditional) return breakTickets(store, this.key, settings, options);
     return breakEntries(this.#hands(await gate.open(options.signal)), recordLine(settings, "exclusive", 0), options);
   }
@@ -130,6 +133,7 @@ export class Lock {
    */
   async requestRelease(reason: string, options: RequestOptions = {}): Promise<string[]> {
     const { store, settings, gate } = this.#context;
+    knownOptions(options, ["ticketIds", "signal"]);
     const request = releaseRequest(reason, options, settings);
     const call = { signal: options.signal, timeoutMs: settings.requestTimeoutMs };
     if (!this.#isConditional) return askTickets(store, this.key, request, options.ticketIds, call);
@@ -146,6 +150,7 @@ export class Lock {
    */
   async forget(options: ForgetOptions = {}): Promise<boolean> {
     const { settings, gate } = this.#context;
+    knownOptions(options, ["keepToken", "signal"]);
     if (!this.#isConditional)
       throw new InvalidError("protocol", "must be conditional to forget a record", settings.protocol);
     const keepToken = options.keepToken ?? true;
@@ -181,6 +186,7 @@ export class Lock {
     ticketId: string | undefined,
   ): Promise<{ lease?: Lease; by: readonly string[]; waitedMs: number }> {
     const { settings, gate } = this.#context;
+    knownOptions(options, ["mode", "waitMs", "signal"]);
     const mode = this.#modeOf(options);
     const waitMs = durationMs("waitMs", options.waitMs ?? settings.waitMs);
     const underway = this.#context.begin(options.signal);

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
-import { BucketlockError, type Instant, InvalidError, type Store } from "@bucketlock/core";
+import { BucketlockError, type Instant, InvalidError, knownOptions, type Store } from "@bucketlock/core";
 import { attempt } from "./attempt.js";
 import { Gate } from "./conditional/gate.js";
 import { RecordMemory } from "./conditional/record-hands.js";
@@ -21,17 +21,10 @@ import { Lock, type LockContext } from "./lock.js";
 import { inOrder, type Wanted } from "./lock-order.js";
 import { Members, type MembersOptions } from "./members.js";
 import { MultiLock } from "./multi-lock.js";
-import {
-  type HistoryOptions,
-  history,
-  type OnceJob,
-  type OnceOptions,
-  type OnceResult,
-  once,
-  type RunInfo,
-} from "./once.js";
+import { type OnceJob, type OnceOptions, type OnceResult, once } from "./once.js";
 import { checkPermits } from "./permits.js";
 import { type RunCoordinator, type RunCoordinatorOptions, runCoordinator } from "./run-coordinator.js";
+import { type HistoryOptions, history, type RunInfo } from "./runs.js";
 import type { Schedule } from "./schedule.js";
 import { Semaphore, type SemaphoreOptions } from "./semaphore.js";
 import { type LocksOptions, type Settings, settle } from "./settings.js";
@@ -90,6 +83,7 @@ export class Locks {
 
   /** A named semaphore: so many may hold it at once. Asks the store nothing. Throws InvalidError for a bad key or number. */
   semaphore(key: string, options: SemaphoreOptions): Semaphore {
+    knownOptions(options ?? {}, ["permits"]);
     const permits = checkPermits(options?.permits);
     return new Semaphore(new Lock(key, this.#context, permits), permits);
   }

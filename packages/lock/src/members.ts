@@ -2,7 +2,7 @@
  * Members: who is alive, with a label and a card, for fleets that want to know each other. A member keeps one object alive as a
  * lease does, and is gone when it leaves or dies. Excludes nobody, and proves nothing: a view from outside.
  */
-import { BucketlockError, durationMs } from "@bucketlock/core";
+import { BucketlockError, durationMs, knownOptions } from "@bucketlock/core";
 import type { EventFacts, LockEvent } from "./events.js";
 import { Holding } from "./holding.js";
 import { Keeper } from "./keeper.js";
@@ -93,6 +93,7 @@ export class Members {
     options: MembersOptions = {},
   ) {
     lockKey(`${key}.members`);
+    knownOptions(options, ["pollMs"]);
     this.#context = context;
     this.#pollMs = durationMs("pollMs", options.pollMs ?? context.settings.pollMaxMs, { min: 1 });
   }
@@ -103,6 +104,7 @@ export class Members {
    */
   async join(options: JoinOptions = {}): Promise<Membership> {
     const { store, settings } = this.#context;
+    knownOptions(options, ["metadata", "signal"]);
     const { clock, random, leaseMs, label } = settings;
     const text = encodeMember(label, checkCard(options.metadata ?? {}));
     const { signal, done } = this.#context.begin(options.signal);

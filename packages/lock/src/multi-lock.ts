@@ -2,7 +2,7 @@
  * Several locks at once, all or none. Takes them one after the other in an order that is the same for everybody (lock-order.ts),
  * by locks as any other; gives them back in the reverse order. Adds nothing to the protocols.
  */
-import { type BucketlockError, type Clock, durationMs, InvalidError } from "@bucketlock/core";
+import { type BucketlockError, type Clock, durationMs, InvalidError, knownOptions } from "@bucketlock/core";
 import { NotAcquiredError, NotReleasedError } from "./errors.js";
 import type { Lease } from "./lease.js";
 import type { AcquireOptions, Lock } from "./lock.js";
@@ -46,6 +46,7 @@ export class MultiLock {
    */
   async acquire(options: AllOptions = {}): Promise<MultiLease> {
     const { clock } = this.#context;
+    knownOptions(options, ["waitMs", "signal"]);
     const waitMs = durationMs("waitMs", options.waitMs ?? this.#context.waitMs);
     const startedMs = clock.monotonicMs();
     return this.#take(async ({ lock, mode }, signal) => {
@@ -62,6 +63,7 @@ export class MultiLock {
 
   /** One try, no wait: undefined when another holds one of them; then nothing is held. Throws store errors. */
   async tryAcquire(options: Omit<AllOptions, "waitMs"> = {}): Promise<MultiLease | undefined> {
+    knownOptions(options, ["waitMs", "signal"]);
     if ("waitMs" in options)
       throw new InvalidError("waitMs", "is no option of tryAcquire; use acquire", (options as AllOptions).waitMs);
     try {

@@ -3,7 +3,15 @@
  * before the run, inside the job's lock, and the claim stays: that is what stops the next host, however late its clock.
  * Carries out what once-rule.ts decides.
  */
-import { BucketlockError, type Instant, InvalidError, integer, oneOf, type Store } from "@bucketlock/core";
+import {
+  BucketlockError,
+  type Instant,
+  InvalidError,
+  integer,
+  knownOptions,
+  oneOf,
+  type Store,
+} from "@bucketlock/core";
 import { LockLostError, NotAcquiredError } from "./errors.js";
 import { fence } from "./fence.js";
 import type { Lease } from "./lease.js";
@@ -13,7 +21,6 @@ import {
   checkSlot,
   claimKey,
   decideOnce,
-  decodeRun,
   encodeRun,
   ended,
   endKey,
@@ -26,13 +33,12 @@ import {
   type Seen,
   type Slot,
   slotKey,
-  slotPrefix,
-  slotsIn,
   tooOld,
   type Why,
 } from "./once-rule.js";
 import { runSignal } from "./run-signal.js";
-import { breathe, callOf, listAll, lookPauseMs, putSurely, readText, removeAll, type Side } from "./side-objects.js";
+import { runOf, slotsOf } from "./runs.js";
+import { breathe, callOf, lookPauseMs, putSurely, removeAll, type Side } from "./side-objects.js";
 import { isStanding } from "./standing.js";
 
 export interface OnceOptions {
@@ -51,12 +57,6 @@ export interface OnceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface HistoryOptions {
-  /** How many slots, the newest first. 1 to 1000, default 30. */
-  readonly limit?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** What the job gets. */
 export interface OnceRun {
   readonly slotMs: number;
@@ -71,23 +71,6 @@ export interface OnceRun {
 /** The job itself. */
 export type OnceJob<T> = (run: OnceRun) => T | Promise<T>;
 
-/** One run of a job, as it was recorded. */
-export interface RunInfo {
-  readonly slotMs: number;
-  readonly attempt: number;
-  readonly label: string;
-  /**
-   * `ok`, `failed` (it threw `error`), `running`, or `died`: its end was never written, and its lease is over. It may have done part
-   * of its work, or all of it.
-   */
-  readonly outcome: "ok" | "failed" | "running" | "died";
-  /** By the clock of the host that ran it: a claim, not to be compared with other hosts'. */
-  readonly startedMs: number;
-  readonly endedMs: number | undefined;
-  readonly error: string | undefined;
-  readonly token: bigint;
-}
-
 export type OnceResult<T> =
   | { readonly ran: true; readonly value: T; readonly slotMs: number; readonly attempt: number }
   | {
@@ -99,10 +82,10 @@ export type OnceResult<T> =
       readonly by: string | undefined;
     };
 
+/** The names of its options. */
+export const ONCE: readonly string[] = ["guarantee", "overlap", "waitMs", "keep", "signal"];
 const KEEP = 30;
 const KEEP_MAX = 1000;
-/** Requests at a time when the history is read. */
-const AT_A_TIME = 8;
 /** For a claim; more would be a listing that never shows what is there. */
 const LOOKS_MAX = 4;
 
@@ -121,6 +104,7 @@ export async function once<T>(
   options: OnceOptions = {},
 ): Promise<OnceResult<T>> {
   if (typeof fn !== "function") throw new InvalidError("fn", "must be a function", fn);
+  knownOptions(options, ONCE);
   const result = await runSlot(context, name, checkSlot(slot), fn, options);
   if (result === "outdated") throw new Error("bug: nothing can be outdated where nothing was believed");
   return result;
@@ -144,73 +128,6 @@ export function runSlot<T>(
   scheduled: Scheduled = {},
 ): Promise<OnceResult<T> | "outdated"> {
   return new Job(context, name, slotMs, options, scheduled).run(fn);
-}
-
-/** The last runs of a job, newest slot first: one LIST, one GET a run, one request more for a run without an end. Throws store errors. */
-export async function history(context: LockContext, name: string, options: HistoryOptions = {}): Promise<RunInfo[]> {
-  const limit = integer("limit", options.limit ?? KEEP, { min: 1, max: KEEP_MAX });
-  const lock = new Lock(onceLock(name), context);
-  const { gate, settings } = context;
-  const { signal, done } = context.begin(options.signal);
-  try {
-    const side = { store: gate.ready ?? (await gate.open(signal)), settings, signal };
-    const slots = (await slotsOf(side, name)).slice(-limit).reverse();
-    const runs = slots.flatMap((slot) => [...slot.attempts].reverse().map((attempt) => ({ slot, attempt })));
-    const infos: RunInfo[] = [];
-    for (let at = 0; at < runs.length; at += AT_A_TIME) {
-      const some = runs.slice(at, at + AT_A_TIME);
-      const read = await Promise.all(
-        some.map(({ slot, attempt }) => infoOf(context, side, lock.key, name, slot, attempt)),
-      );
-      infos.push(...read.filter((info) => info !== undefined));
-    }
-    return infos;
-  } finally {
-    done();
-  }
-}
-
-async function infoOf(
-  context: LockContext,
-  side: Side,
-  key: string,
-  name: string,
-  slot: Slot,
-  attempt: number,
-): Promise<RunInfo | undefined> {
-  const run = await runOf(side, name, slot, attempt);
-  // Forgotten between the listing and the reading.
-  if (run === undefined) return undefined;
-  const { end, label, startedMs } = run;
-  const isLast = attempt === slot.attempts.at(-1);
-  const runs = end === undefined && isLast && (await isStanding(context, side.store, key, run.ticketId, callOf(side)));
-  return {
-    slotMs: slot.slotMs,
-    attempt,
-    label,
-    outcome: end?.outcome ?? (runs ? "running" : "died"),
-    startedMs,
-    endedMs: end?.endedMs,
-    error: end?.error,
-    token: BigInt(run.token),
-  };
-}
-
-/** Slots that stand in the store, oldest first. */
-export async function slotsOf(side: Side, name: string, prefix = slotPrefix(name)): Promise<Slot[]> {
-  const { objects } = await listAll(side, prefix);
-  return slotsIn(
-    name,
-    objects.map(({ key }) => key),
-  );
-}
-
-/** One run: as it ended, where that is known, else as it was claimed. */
-async function runOf(side: Side, name: string, slot: Slot, attempt: number): Promise<Run | undefined> {
-  const keyOf = slot.ended.includes(attempt) ? endKey : claimKey;
-  const key = keyOf(name, slot.slotMs, attempt);
-  const text = await readText(side, key);
-  return text === undefined ? undefined : decodeRun(key, text);
 }
 
 /** One slot of a job, from the first look to the recorded end. */

@@ -2,9 +2,9 @@
  * Other schedulers' ways to ask: node-cron's run coordinator, and the slot of a schedule that keeps its own time (croner,
  * setInterval). They keep the time; `once` keeps the hosts apart. Imports no scheduler.
  */
-import { InvalidError, parseInstantMs } from "@bucketlock/core";
+import { InvalidError, knownOptions, parseInstantMs } from "@bucketlock/core";
 import type { LockContext } from "./lock.js";
-import { type OnceOptions, once } from "./once.js";
+import { ONCE, type OnceOptions, once } from "./once.js";
 
 export interface RunCoordinatorOptions extends OnceOptions {
   /** Stands before the task's key in the job's name, such as `jobs/`. Default: none. */
@@ -24,6 +24,7 @@ export interface RunCoordinator {
  * For the job's own signal, call `locks.once` instead.
  */
 export function runCoordinator(context: LockContext, options: RunCoordinatorOptions = {}): RunCoordinator {
+  knownOptions(options, ["prefix", ...ONCE]);
   const { prefix = "", ...onceOptions } = options;
   const running = new Map<string, { end(): void; readonly ended: Promise<unknown> }>();
   return {

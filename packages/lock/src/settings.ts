@@ -5,6 +5,7 @@ import {
   type Clock,
   durationMs,
   InvalidError,
+  knownOptions,
   oneOf,
   type ProbeReport,
   type Random,
@@ -89,7 +90,7 @@ export interface Settings {
   readonly random: Random;
 }
 
-const KNOWN = new Set<keyof LocksOptions>([
+const KNOWN: readonly (keyof LocksOptions)[] = [
   "protocol",
   "probed",
   "leaseMs",
@@ -110,14 +111,11 @@ const KNOWN = new Set<keyof LocksOptions>([
   "onEvent",
   "clock",
   "random",
-]);
+];
 
 /** Throws InvalidError naming the option, the rule and what came; a misspelt option too. */
 export function settle(options: LocksOptions, store: Store, defaultLabel: string): Settings {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name as keyof LocksOptions))
-      throw new InvalidError(name, `is no option; known: ${[...KNOWN].join(", ")}`, name);
-  }
+  knownOptions(options, KNOWN);
   const leaseMs = Math.floor(durationMs("leaseMs", options.leaseMs ?? 30_000, { min: 300, max: 86_400_000 }));
   const marginMs = durationMs("marginMs", options.marginMs ?? leaseMs / 10);
   const renewEveryMs = durationMs("renewEveryMs", options.renewEveryMs ?? leaseMs / 3, { min: 1 });

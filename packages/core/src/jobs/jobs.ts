@@ -3,7 +3,7 @@
  * proved to be the same is not moved twice. It makes no request but the session's, and decides no name (plan).
  */
 import { BucketlockError, InvalidError, StoreError } from "../errors.js";
-import { integer, object, text } from "../options.js";
+import { integer, knownOptions, object, text } from "../options.js";
 import type { S3Session } from "../s3-session.js";
 import type { ListedObject } from "../store.js";
 import { fileAt, filesBelow, hasBytesOf, sizeOf } from "./local-files.js";
@@ -367,9 +367,7 @@ function prefixOf(value: unknown): string {
 }
 
 function settle(options: PutAllOptions): Settings {
-  for (const name of Object.keys(options))
-    if (!KNOWN.includes(name as keyof PutAllOptions))
-      throw new InvalidError(name, `is no option; known: ${KNOWN.join(", ")}`, name);
+  knownOptions(options, KNOWN);
   const { errors = "all", rename } = options;
   if (errors !== "first" && errors !== "all") throw new InvalidError("errors", "must be first or all", errors);
   if (rename !== undefined && typeof rename !== "function")

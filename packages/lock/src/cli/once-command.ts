@@ -4,8 +4,8 @@
 import { BucketlockError, integer, systemClock } from "@bucketlock/core";
 import { formatInstant } from "@bucketlock/core/http";
 
-import type { RunInfo } from "../once.js";
 import { onceLock } from "../once-rule.js";
+import type { RunInfo } from "../runs.js";
 import { type Context, commandOf } from "./context.js";
 import { showInstant } from "./describe.js";
 import { showDuration } from "./duration.js";

@@ -1,6 +1,7 @@
 /** Jobs that run once for each slot: claims, marks, guarantees, overlaps, and what is remembered. */
 import assert from "node:assert/strict";
-import type { OnceJob, OnceResult, RunInfo } from "../../once.js";
+import type { OnceJob, OnceResult } from "../../once.js";
+import type { RunInfo } from "../../runs.js";
 import { everySchedule } from "../../schedule.js";
 import { fails, type LockTest, type Room } from "./room.js";
 

@@ -97,6 +97,24 @@ function bound(store: Store): Store {
   };
 }
 
+test("a token's draw that is cut short by the release leaves no second marker", async () => {
+  const { clock, open } = setUp({ localMs: 0 }, ({ verb, key }) =>
+    verb === "put" && key.endsWith(".token.2") ? { answerMs: 500 } : undefined,
+  );
+  const { store, lock } = open();
+  const first = await clock.settle(lock.acquire());
+  await clock.settle(first.token());
+  await clock.settle(first.release());
+  const second = await clock.settle(lock.acquire());
+  const token = watched(second.token());
+  await clock.advance(10);
+  await clock.settle(second.release());
+  expect(token.error).toBeInstanceOf(LockLostError);
+  const left: string[] = [];
+  for await (const page of store.list("")) left.push(...page.objects.map(({ key }) => key));
+  expect(left).toEqual(["k.lock.token.2"]);
+});
+
 describe.each(["two-object", "conditional"] as const)("%s", (protocol) => {
   /** The second of two leases by one ticket, whose token must be drawn: with a store that takes its time from then on. */
   async function whoDraws() {

@@ -130,6 +130,8 @@ export class TicketObjects implements HeldTicket {
   /** The highest ever drawn by this ticket. */
   #drawn: bigint | undefined;
   #drawing: Promise<bigint> | undefined;
+  /** A marker was sent, whatever became of it. */
+  #sentMarker = false;
   /** Some write may have landed without our knowing its version. */
   #unclear = false;
 
@@ -249,6 +251,7 @@ export class TicketObjects implements HeldTicket {
       }
     }
     const token = highest + 1n;
+    this.#sentMarker = true;
     const put = await this.#store.put(markerKey(this.key, token), "1", options);
     if (put.outcome !== "stored") throw unclear("the token's marker", markerKey(this.key, token), put);
     // Still in line, so whoever holds next has not looked for markers yet: its token is above. Else it may have drawn the same.
@@ -259,7 +262,7 @@ export class TicketObjects implements HeldTicket {
 
   /** Markers below the newest, which stays, so that the next token is above it. */
   async #oldMarkers(options: CallOptions): Promise<DeleteTarget[]> {
-    if (this.#drawn === undefined) return [];
+    if (!this.#sentMarker) return [];
     const markers: (DeleteTarget & { readonly stands: boolean })[] = [];
     const prefix = `${prefixOf(this.key)}token.`;
     if (this.#versioned) {
@@ -272,7 +275,7 @@ export class TicketObjects implements HeldTicket {
         markers.push(...page.objects.map(({ key }) => ({ key, stands: true })));
     }
     // Readers who hold together may draw out of turn: the newest that stands may be another's.
-    let newest = this.#drawn;
+    let newest = this.#drawn ?? 0n;
     for (const { key, stands } of markers) {
       const token = markerOf(this.key, key);
       if (stands && token !== undefined && token > newest) newest = token;

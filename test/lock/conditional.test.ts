@@ -75,6 +75,81 @@ describe("requests", () => {
   });
 });
 
+describe("requests of those who contend", () => {
+  const delayed = (call: StoreCall) =>
+    call.verb === "put" ? { arriveMs: 2, answerMs: 2 } : { arriveMs: 1, answerMs: 1 };
+
+  test("who stood in line and held for a while asks before it releases: others came meanwhile, and a refused write costs more", async () => {
+    const { open, clock } = setUp();
+    const holder = await open().lock.acquire();
+    const { store, lock } = open();
+    const got = lock.acquire();
+    await clock.advance(100);
+    await holder.release();
+    const lease = await clock.settle(got);
+    store.clear();
+    await clock.advance(10);
+    const another = open().lock.acquire();
+    await clock.advance(10);
+    await lease.release();
+    expect(store.verbs).toEqual(["get", "put"]);
+    await (await clock.settle(another)).release();
+  });
+
+  test("who stood in line and lets go at once writes at once", async () => {
+    const { open, clock } = setUp();
+    const holder = await open().lock.acquire();
+    const { store, lock } = open();
+    const got = lock.acquire();
+    await clock.advance(100);
+    await holder.release();
+    const lease = await clock.settle(got);
+    store.clear();
+    await lease.release();
+    expect(store.verbs).toEqual(["put"]);
+  });
+
+  test("who comes gives way to who was granted the lock and claims it just now: no write of either is refused", async () => {
+    const { open, clock, memory } = setUp({}, delayed);
+    const first = open();
+    const second = open();
+    const lease = await clock.settle(first.lock.acquire());
+    const got = second.lock.acquire();
+    await clock.advance(100);
+    second.store.clear();
+    await clock.settle(lease.release());
+    first.store.clear();
+    // Back at once, while the second sees its grant and claims.
+    const again = first.lock.acquire();
+    const claimed = await clock.settle(got);
+    await clock.advance(50);
+    expect(first.store.verbs.filter((verb) => verb === "put")).toHaveLength(1);
+    expect(second.store.verbs.filter((verb) => verb === "put")).toHaveLength(1);
+    const answer = await memory.get("k.lock.record");
+    const record = answer.found ? JSON.parse(new TextDecoder().decode(answer.body)) : undefined;
+    expect(record).toMatchObject({ holders: [{ id: claimed.ticketId, granted: false }], queue: [{}] });
+    await clock.settle(claimed.release());
+    await clock.settle((await clock.settle(again)).release());
+  });
+
+  test("who comes gives way a few times only: one who never claims does not keep others out of the line", async () => {
+    const { open, clock, record } = setUp();
+    const holder = await open().lock.acquire();
+    const lost = new AbortController();
+    const ghost = open("ghost", { clock: stopped(clock, lost.signal) }).lock.acquire();
+    ghost.catch(() => {});
+    await clock.advance(10);
+    lost.abort();
+    await holder.release();
+    expect(await record()).toMatchObject({ holders: [{ granted: true }], queue: [] });
+    const late = open().lock.acquire();
+    late.catch(() => {});
+    await clock.advance(20);
+    expect(await record()).toMatchObject({ holders: [{ granted: true }], queue: [{}] });
+    await (await clock.settle(late)).release();
+  });
+});
+
 describe("the line", () => {
   test("waitMs over, an abort, a try: nothing of ours is left in the record", async () => {
     const { open, clock, record, events } = setUp();

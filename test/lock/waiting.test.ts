@@ -62,6 +62,47 @@ test("a look is one HEAD of the predecessor's door; the pauses grow by a tenth o
   await lease.release();
 });
 
+test("with several before it a waiter looks in their middle too, to know how far the line has moved, and no less at the one before it", async () => {
+  const { clock, open, events } = setUp({ leaseMs: 600_000 });
+  const holder = await open("holder").lock.acquire();
+  const line = [];
+  for (const label of ["b", "c", "d"]) {
+    await clock.advance(5);
+    const { store, lock } = open(label);
+    line.push({ store, got: lock.acquire() });
+    await clock.advance(0);
+  }
+  const { store } = line[2]!;
+  const ids = events.flatMap((event) => (event.type === "waiting" ? [event.ticketId] : []));
+  const [middle, third] = [`k.lock.${holder.ticketId}-0`, `k.lock.${ids[1]}-0`];
+  store.clear();
+  const began = clock.monotonicMs();
+  const looked: number[] = [];
+  let peeks = 0;
+  for (let seen = 0; clock.monotonicMs() - began < 20_000; seen = store.calls.length) {
+    await clock.advance(1);
+    for (const { verb, key } of store.calls.slice(seen)) {
+      expect(verb).toBe("head");
+      if (key === third) looked.push(clock.monotonicMs() - began);
+      else peeks += key === middle ? 1 : Number.NaN;
+    }
+  }
+  for (let i = 1; i < looked.length; i++)
+    expect(looked[i]! - looked[i - 1]!).toBeLessThanOrEqual(Math.max(120, looked[i]! / 3));
+  expect(peeks).toBeGreaterThan(looked.length / 2);
+  expect(peeks).toBeLessThan(100);
+  await holder.release();
+  for (const { got } of line) await (await clock.settle(got)).release();
+});
+
+test("a dead holder is taken over by the one behind it, not by all who looked at it", async () => {
+  const { clock, open, events } = setUp({ leaseMs: 3000, clockSkewMs: 100_000 });
+  await (await open("dead").lock.acquire()).abandon();
+  const crowd = ["b", "c", "d", "e"].map((label) => open(label).lock.run(() => {}));
+  await clock.settle(Promise.all(crowd));
+  expect(events.filter((event) => event.type === "tookOver")).toHaveLength(1);
+});
+
 test.each(["two-object", "conditional"] as const)(
   "%s: first in, first out; readers go together; a writer is not starved by them",
   async (protocol) => {

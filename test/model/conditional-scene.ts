@@ -35,6 +35,8 @@ export interface RecordScene {
   readonly tries?: readonly number[];
   /** A granted waiter that lives is skipped before it claims. */
   readonly impatience?: boolean;
+  /** Releases begin with a read, as of who stood in line. */
+  readonly asksFirst?: boolean;
   /** All contenders are in one process and share what it remembers of the record. */
   readonly oneProcess?: boolean;
   /** So many tickets of one contender with the two-object protocol, on the same prefix. */

@@ -32,6 +32,11 @@ export const RECORD_SCENES: readonly StagedRecord[] = [
     floor: 120_000,
   },
   {
+    title: "releases ask first; crash, give up, expiry, renewal, 1 answer lost",
+    scene: { ...pair, asksFirst: true, crash: true, giveUp: true, expiry: true, renewals: 1, lost: 1 },
+    floor: 10_000,
+  },
+  {
     title: "1 restart each; expiry, renewal, 1 answer lost, impatience",
     scene: { ...pair, modes: [x, s], tickets: 2, expiry: true, renewals: 1, lost: 1, impatience: true },
     floor: 150_000,

@@ -175,7 +175,7 @@ export class RecordTable {
       const from = what === "resume" ? undefined : one;
       const first =
         what === "leave"
-          ? startLeave(line, one.id, cached, true)
+          ? startLeave(line, one.id, cached, true, this.scene.asksFirst)
           : what === "resume"
             ? resume(one.id, NOW_MS)
             : startRenewal(line, one.id, FACTS, cached, what);
@@ -318,7 +318,9 @@ export class RecordTable {
     return {
       ...state,
       startedMs: 0,
-      waitingSinceMs: undefined,
+      pace: undefined,
+      // To give way is but to be slow.
+      yields: Number.POSITIVE_INFINITY,
       watched: scanning ? state.watched : {},
       readSentMs: scanning ? state.readSentMs : undefined,
       stored:

@@ -15,7 +15,9 @@ export function forget(line: Line, state: State): State {
     // Time stands still, and ids are drawn in every order whatever was seen.
     startedMs: 0,
     sinceMs: 0,
-    waitingSinceMs: undefined,
+    pace: undefined,
+    passed: 0,
+    lookedMs: 0,
     watched: {},
     highestUlid: undefined,
     marker: undefined,

@@ -37,7 +37,7 @@ export interface LocksOptions {
   readonly marginMs?: number | undefined;
   /** How long `acquire` and `run` wait unless told, in ms. Default 60 000. */
   readonly waitMs?: number | undefined;
-  /** First and longest pause between two looks while waiting, in ms. Default 20 and 1000. */
+  /** First and longest pause between two looks while waiting, in ms. Who is next in line begins with a quarter of the first. Default 20 and 1000. */
   readonly pollMinMs?: number | undefined;
   readonly pollMaxMs?: number | undefined;
   /** Extra pause and look before a claim, in ms. 1000 when Python s3func clients share the lock or the store's listing may lag. Default 0. */

@@ -95,7 +95,8 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
       for (const victim of victims) attempt.emit(id, { type: "tookOver", victim: victim.id });
     },
     onWait: (state) => {
-      if (told === state.id) return;
+      // Who gives way has no place yet.
+      if (told === state.id || !state.joined) return;
       told = state.id;
       attempt.emit(id, { type: "waiting", for: state.stored?.record.holders.map((one) => one.id) ?? [] });
     },
@@ -108,7 +109,7 @@ export async function runRecordLine(attempt: RecordAttempt): Promise<Won | Lost>
   if (verdict.is !== "held") attempt.onTicket?.closed(waiting);
   switch (verdict.is) {
     case "held": {
-      const ticket = new RecordTicket(hands, line, id, verdict.token);
+      const ticket = new RecordTicket(hands, line, id, verdict.token, told !== "");
       const emit = (facts: EventFacts) => attempt.emit(id, facts);
       const keeper = new Keeper(ticket, settings, steady, verdict.sentAtMs, 0, emit, attempt.validityRules);
       keeper.start();

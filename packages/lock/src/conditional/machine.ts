@@ -3,6 +3,7 @@
  * One record per lock, changed only by compare-and-swap. Does no I/O, reads no clock, draws no number. Every decision is made
  * from a record just read or just written; a write whose outcome is unknown is never believed, either way, before reading.
  */
+import { type Pace, paced, pauseMs } from "../pace.js";
 import { conflicts } from "../two-object/ticket.js";
 import { deadHolders, type Sighting, watch } from "./liveness.js";
 import {
@@ -19,6 +20,7 @@ import {
   raise,
   standing,
   touch,
+  waitersBefore,
 } from "./record.js";
 import type { Line } from "./rules.js";
 
@@ -105,7 +107,8 @@ export interface State {
   readonly phase: "draw" | "read" | "scan" | "write" | "rescan" | "sleep" | "over";
   readonly id: string;
   readonly startedMs: number;
-  readonly waitingSinceMs: number | undefined;
+  /** Undefined: not waiting. */
+  readonly pace: Pace | undefined;
   /** The last record known, by a read or a write of ours. */
   readonly stored: Stored | undefined;
   /** When the request was sent that showed `stored`, monotonic; undefined: a write of ours did. */
@@ -124,6 +127,8 @@ export interface State {
   readonly watched: Readonly<Record<string, Sighting>>;
   /** Set: on the way out, with this at the end. */
   readonly ending: Verdict | undefined;
+  /** How often we gave way to somebody who was granted the lock, before we came in. */
+  readonly yields: number;
   /** What is asked of whom. */
   readonly asking: Asking | undefined;
 }
@@ -138,6 +143,10 @@ export interface Step {
   readonly state: State;
   readonly request: Request;
 }
+
+// A claim is two requests away; who does not claim then may be dead.
+const YIELDS_MAX = 3;
+const YIELD_SHARE = 1 / 4;
 
 /** A new acquire. `cached`: the record as this process last knew it; at worst it costs a conflict. */
 export function start(nowMs: number, cached: Stored | undefined): Step {
@@ -165,8 +174,17 @@ export function startRenewal(
   return known ? renew(line, state, facts) : read(state, undefined);
 }
 
-/** Out of the record: the release of a held ticket, or a ticket that a person breaks (`held` false). */
-export function startLeave(line: Line, id: string, cached: Stored | undefined, held: boolean): Step {
+/**
+ * Out of the record: the release of a held ticket, or a ticket that a person breaks (`held` false). `isContended`: others come and go, so
+ * the memory is old by now; to ask whether it is costs less than a write that is refused.
+ */
+export function startLeave(
+  line: Line,
+  id: string,
+  cached: Stored | undefined,
+  held: boolean,
+  isContended = false,
+): Step {
   const state: State = {
     ...fresh("leave", id, 0, cached),
     joined: true,
@@ -175,7 +193,8 @@ export function startLeave(line: Line, id: string, cached: Stored | undefined, h
   };
   // A memory that does not show the ticket may be older than the ticket: only the record itself says that it is gone.
   const known = cached !== undefined && standing(cached.record, id) !== undefined;
-  return known ? leaveLine(line, state) : read(state, undefined);
+  if (!known) return read(state, undefined);
+  return isContended ? read(state, cached.etag) : leaveLine(line, state);
 }
 
 /** Asks the holders to release. Written under If-Match like everything else, and read back until the record shows it. */
@@ -189,7 +208,7 @@ function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Sto
     phase: "draw",
     id,
     startedMs: nowMs,
-    waitingSinceMs: undefined,
+    pace: undefined,
     stored: cached,
     readSentMs: undefined,
     absent: false,
@@ -200,6 +219,7 @@ function fresh(purpose: State["purpose"], id: string, nowMs: number, cached: Sto
     joined: false,
     watched: {},
     ending: undefined,
+    yields: 0,
     asking: undefined,
   };
 }
@@ -325,7 +345,16 @@ function decide(line: Line, state: State, facts: Facts): Step {
       ? write(state, content)
       : out(line, { ...state, ending: contended(line, content, state.id) });
   }
+  if (givesWay(state, joined) && dead.length === 0) {
+    const ms = line.pollMinMs * YIELD_SHARE;
+    return { state: { ...state, phase: "sleep", yields: state.yields + 1 }, request: { do: "sleep", ms } };
+  }
   return write(state, joined);
+}
+
+/** Who was granted the lock writes its claim just now, and our coming into the line would spoil it: that can wait a moment. */
+function givesWay({ id, yields }: State, joined: Content): boolean {
+  return yields < YIELDS_MAX && standing(joined, id) === "waiter" && joined.holders.some((one) => one.granted);
 }
 
 /** Until the record shows it: a write whose outcome is unknown either landed, or cannot land any more, or may land and does no harm. */
@@ -354,7 +383,7 @@ const isRenewal = ({ purpose }: State): boolean => purpose === "renew" || purpos
 function again(state: State): Step {
   if (state.purpose === "resume") return over(state, { is: "notFound" });
   return {
-    state: { ...state, phase: "draw", joined: false, unclear: [], waitingSinceMs: state.waitingSinceMs },
+    state: { ...state, phase: "draw", joined: false, unclear: [] },
     request: { do: "draw" },
   };
 }
@@ -437,9 +466,9 @@ function afterStored(line: Line, state: State, sentAtMs: number, facts: Facts): 
 function wait(line: Line, state: State, facts: Facts): Step {
   const leftMs = line.deadlineMs - facts.nowMs;
   if (leftMs <= 0) return out(line, { ...state, ending: contended(line, state.stored!.record, state.id) });
-  const waitingSinceMs = state.waitingSinceMs ?? facts.nowMs;
-  const ms = Math.min(Math.max((facts.nowMs - waitingSinceMs) / 10, line.pollMinMs), line.pollMaxMs, leftMs);
-  return { state: { ...state, phase: "sleep", waitingSinceMs }, request: { do: "sleep", ms } };
+  const pace = paced(state.pace, waitersBefore(state.stored!.record, state.id), facts.nowMs);
+  const ms = Math.min(pauseMs(pace, facts.nowMs, line), leftMs);
+  return { state: { ...state, phase: "sleep", pace }, request: { do: "sleep", ms } };
 }
 
 function contended(line: Line, record: Content, id: string): Verdict {

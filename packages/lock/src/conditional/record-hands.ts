@@ -18,7 +18,7 @@ import {
   step,
   type Verdict,
 } from "./machine.js";
-import { type Content, decode, encode, recordKey } from "./record.js";
+import { type Content, decode, encode, recordKey, standing } from "./record.js";
 import { RecordVersions } from "./record-versions.js";
 
 // A way out that cannot be reached must not hold up the program; what stays behind dies with its lease.
@@ -157,10 +157,11 @@ async function pause(hands: Hands, given: Drive): Promise<void> {
 
 /**
  * Many who come at once spoil each other's writes, and those of the holder: who only wants to come in tries again after a pause by chance
- * that doubles, up to half a second. The first conflict is but a stale memory, and who holds never waits.
+ * that doubles, up to half a second. The first conflict is but a stale memory, and who holds or was granted the lock never waits.
  */
 async function giveWay(hands: Hands, given: Drive, state: State, before: number): Promise<void> {
   if (before === 0 || state.purpose !== "acquire" || state.ending !== undefined) return;
+  if (state.stored !== undefined && standing(state.stored.record, state.id) === "holder") return;
   const { clock, random, pollMinMs } = hands.settings;
   const mostMs = Math.min(pollMinMs * 2 ** before, pollMinMs * 25);
   await clock.sleep(random.float() * mostMs, { signal: given.signal });

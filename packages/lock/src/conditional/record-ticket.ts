@@ -16,6 +16,8 @@ import { drive, type Hands, readRecord } from "./record-hands.js";
 export class RecordTicket implements HeldTicket {
   readonly #hands: Hands;
   readonly #line: Line;
+  /** When it was held; undefined: nobody stood before it. */
+  readonly #wonMs: number | undefined;
   /** Undefined: another lease by this ticket may have it. */
   #token: bigint | undefined;
   #isTold = false;
@@ -28,9 +30,12 @@ export class RecordTicket implements HeldTicket {
     line: Line,
     readonly id: string,
     token: bigint,
+    /** Others stood before it, and more may come while it is held. */
+    isContended: boolean,
   ) {
     this.#hands = hands;
     this.#line = line;
+    this.#wonMs = isContended ? hands.settings.clock.monotonicMs() : undefined;
     this.#token = token;
     this.mode = parseOwnId(id)!.mode;
     this.revocation = new Revocation(hands.key, id);
@@ -133,8 +138,11 @@ export class RecordTicket implements HeldTicket {
   async delete(options: CallOptions): Promise<void> {
     const { memory, settings } = this.#hands;
     const timeoutMs = options.timeoutMs ?? settings.requestTimeoutMs;
-    const first = startLeave(this.#line, this.id, memory.get(this.key), true);
-    const patienceUntilMs = settings.clock.monotonicMs() + timeoutMs;
+    const nowMs = settings.clock.monotonicMs();
+    // Who gave the lock to us comes into line again a moment later.
+    const isContended = this.#wonMs !== undefined && nowMs - this.#wonMs >= settings.pollMinMs / 4;
+    const first = startLeave(this.#line, this.id, memory.get(this.key), true, isContended);
+    const patienceUntilMs = nowMs + timeoutMs;
     const verdict = await drive(this.#hands, {
       line: this.#line,
       first,

@@ -198,6 +198,12 @@ export function standing(record: Content, id: string): "holder" | "waiter" | und
 export const entryOf = (record: Content, id: string): Entry | undefined =>
   record.holders.find((one) => one.id === id) ?? record.queue.find((one) => one.id === id);
 
+/** How many in line must hold and go before it is the turn of this one: who reads goes with the readers before it. */
+export function waitersBefore(record: Content, id: string): number {
+  const at = record.queue.findIndex((one) => one.id === id);
+  return record.queue.slice(0, at).filter((one) => conflicts(one.mode, record.queue[at]!.mode)).length;
+}
+
 /** Those in line or holding who count otherwise than `entry` does. */
 export const dissenters = (record: Content, entry: Pick<Entry, "permits">): Entry[] =>
   [...record.holders, ...record.queue].filter((one) => disagree(one, entry));

@@ -13,6 +13,7 @@ import type { OnceRules } from "../once-rule.js";
 import { permitsMismatch } from "../permits.js";
 import type { Settings } from "../settings.js";
 import { SteadyClock } from "../steady.js";
+import type { Target } from "./looks.js";
 import {
   ALL_RULES,
   type Answer,
@@ -192,7 +193,8 @@ class Driver {
     if (trouble === undefined) return;
     const isUnclear = "outcome" in answer && answer.outcome === "unknown";
     if (isUnclear) trouble.error = answer.cause ?? trouble.error;
-    else if (answer.of !== "sleep" && answer.of !== "draw" && answer.of !== "withdraw") trouble.error = undefined;
+    else if ((answer.of !== "sleep" || answer.peeked !== undefined) && answer.of !== "draw" && answer.of !== "withdraw")
+      trouble.error = undefined;
   }
 
   async #perform(request: Exclude<Request, { do: "verdict" }>, state: State): Promise<Answer> {
@@ -222,7 +224,7 @@ class Driver {
       case "sleep":
         // Shorter by chance, so that waiters do not look in step; never longer than the machine allowed.
         await settings.clock.sleep(request.ms * (0.5 + settings.random.float() / 2), { signal: this.#a.signal });
-        return { of: "sleep" };
+        return request.peek === undefined ? { of: "sleep" } : this.#peek(request.peek);
       case "takeOver":
         this.#requests++;
         await removeTicket(store, key, request.id, request.marker, this.#call());
@@ -232,6 +234,12 @@ class Driver {
         await this.#withdraw(request.why);
         return { of: "withdraw" };
     }
+  }
+
+  async #peek({ id, part }: Target): Promise<Answer> {
+    this.#requests++;
+    const { sign } = await lookAt(this.#a.store, this.#a.key, id, part, this.#call());
+    return { of: "sleep", peeked: sign === undefined ? "gone" : "there" };
   }
 
   #call(): CallOptions {

@@ -3,6 +3,7 @@
  * Decides everything about who may hold; does no I/O, reads no clock, draws no number. The driver, the explorer and the
  * simulation in test/ drive this same code. Rules and reasons: docs/protocol.md.
  */
+import { type Pace, paced, pauseMs, watchMs } from "../pace.js";
 import {
   deadByServer,
   deadByWatching,
@@ -13,6 +14,18 @@ import {
   seenInList,
   type Watched,
 } from "./liveness.js";
+import {
+  afterPeek,
+  ahead,
+  type Before,
+  type Looking,
+  peekedNext,
+  room,
+  type Target,
+  targetOf,
+  turned,
+  watchedNext,
+} from "./looks.js";
 import { compareOrder, conflicts, disagree, type Mode, parseOwnId, type Ticket, type View } from "./ticket.js";
 
 /** What does not change during one acquire. */
@@ -71,8 +84,8 @@ export type Request =
   | { readonly do: "list" }
   /** HEAD `-0` (`-1` when `part` is place) of another's ticket. */
   | { readonly do: "look"; readonly id: string; readonly part: "door" | "place" }
-  /** Wait; the driver shortens it by chance, never lengthens it. */
-  | { readonly do: "sleep"; readonly ms: number }
+  /** Wait; the driver shortens it by chance, never lengthens it. `peek`: then HEAD that, for nothing but to know how far the line has moved. */
+  | { readonly do: "sleep"; readonly ms: number; readonly peek?: Target }
   /** Write marker highest + 1 if `marker` is set, then delete both objects of that ticket. */
   | { readonly do: "takeOver"; readonly id: string; readonly marker: bigint | undefined }
   /** Delete both own objects. */
@@ -110,7 +123,7 @@ export type Answer =
       readonly serverTimeMs: number | undefined;
       readonly sentAtMs: number;
     }
-  | { readonly of: "sleep" }
+  | { readonly of: "sleep"; readonly peeked?: "there" | "gone" }
   | { readonly of: "takeOver" }
   | { readonly of: "withdraw" };
 
@@ -121,17 +134,7 @@ export interface Facts {
   readonly valid: boolean;
 }
 
-interface Before {
-  readonly id: string;
-  /** Complete in the last listing. Otherwise it was choosing: its order is not known yet. */
-  readonly order: { readonly placeMs: number; readonly id: string } | undefined;
-  readonly leaseMs: number | undefined;
-  readonly placeMs: number | undefined;
-  readonly hasDoor: boolean;
-  readonly disagrees: boolean;
-}
-
-export interface State {
+export interface State extends Looking {
   readonly phase:
     | "draw"
     | "door"
@@ -149,15 +152,11 @@ export interface State {
   readonly startedMs: number;
   /** When this attempt (or this gate) began, monotonic: bounds the visibility gate and unclear doors. */
   readonly sinceMs: number;
-  /** When waiting began, monotonic; undefined: not waiting. */
-  readonly waitingSinceMs: number | undefined;
+  /** Undefined: not waiting. */
+  readonly pace: Pace | undefined;
   /** Conflicting tickets that were complete in the doorway listing. `"all"`: a resumed ticket, which never saw one. */
   readonly doorway: readonly string[] | "all";
-  /** The wait set. */
-  readonly before: readonly Before[];
   readonly watched: Readonly<Record<string, Watched>>;
-  /** Of a semaphore: looks so far, in rounds of two for each permit. Even: the next is a LIST. */
-  readonly turn: number;
   /** Highest ULID seen, so that a new ticket sorts after. */
   readonly highestUlid: string | undefined;
   readonly marker: bigint | undefined;
@@ -193,11 +192,13 @@ function fresh(nowMs: number): State {
     id: "",
     startedMs: nowMs,
     sinceMs: nowMs,
-    waitingSinceMs: undefined,
+    pace: undefined,
     doorway: [],
     before: [],
     watched: {},
     turn: 0,
+    passed: 0,
+    lookedMs: nowMs,
     highestUlid: undefined,
     marker: undefined,
     pauseMs: 0,
@@ -231,7 +232,7 @@ export function step(line: Line, state: State, answer: Answer, facts: Facts): St
       if (answer.of === "list") return decide(line, state, answer, facts);
       break;
     case "wait":
-      if (answer.of === "sleep") return look(line, state);
+      if (answer.of === "sleep") return afterSleep(line, state, answer, facts);
       if (answer.of === "look") return afterLook(line, state, answer, facts);
       if (answer.of === "list") return lookAgain(line, state, answer, facts);
       break;
@@ -385,7 +386,8 @@ function lookAgain(line: Line, state: State, answer: Extract<Answer, { of: "list
     const now = standing(line, ticket);
     before.push({ ...now, order: one.order ?? now.order });
   }
-  const next: State = { ...turned(line, state), before, marker: view.marker, highestUlid: highestUlid(state, view) };
+  const highest = highestUlid(state, view);
+  const next: State = { ...turned(line, state), before, passed: 0, marker: view.marker, highestUlid: highest };
   return settleOrWait(line, next, answer, facts);
 }
 
@@ -425,7 +427,7 @@ function wait(line: Line, state: State, answer: Extract<Answer, { of: "list" }>,
     const ticket = view.tickets.find((other) => other.id === one.id)!;
     watched[one.id] = seenInList(state.watched[one.id], ticket, facts.nowMs);
   }
-  const next: State = { ...state, phase: "wait", watched, waitingSinceMs: state.waitingSinceMs ?? facts.nowMs };
+  const next: State = { ...state, phase: "wait", watched };
   for (const one of state.before) {
     const ticket = view.tickets.find((other) => other.id === one.id)!;
     if (
@@ -463,33 +465,31 @@ function sleepOrGiveUp(line: Line, state: State, facts: Facts): Step {
   if (leftMs <= 0) {
     return withdraw(state, "the wait is over", { is: "contended", by: state.before.map((one) => one.id) });
   }
-  // The wait grows by a tenth at most, and the number of looks with its logarithm until the cap.
-  const waitedMs = facts.nowMs - (state.waitingSinceMs ?? facts.nowMs);
-  const ms = Math.min(Math.max(waitedMs / 10, line.pollMinMs), line.pollMaxMs, leftMs);
-  return { state, request: { do: "sleep", ms } };
+  const pace = paced(state.pace, ahead(line, state), facts.nowMs);
+  // The one just before us may be dead, which only looks at it show.
+  const isOwed = facts.nowMs - state.lookedMs >= watchMs(pace, facts.nowMs, line);
+  const peek = isOwed ? undefined : peekedNext(line, state);
+  // A LIST costs more than a HEAD.
+  const isDear = peek === undefined && watchedNext(line, state) === undefined;
+  // The line has moved just now: perhaps further.
+  const isMoving = peek !== undefined && state.pace !== undefined && pace !== state.pace;
+  const ms = isMoving ? 0 : Math.min(pauseMs(pace, facts.nowMs, line, isDear), leftMs);
+  const then = peek === undefined ? {} : { peek: targetOf(peek) };
+  return { state: { ...state, pace }, request: { do: "sleep", ms, ...then } };
+}
+
+function afterSleep(line: Line, state: State, answer: Extract<Answer, { of: "sleep" }>, facts: Facts): Step {
+  if (answer.peeked === undefined) return look(line, { ...state, lookedMs: facts.nowMs });
+  if (line.rules.validAtClaim && !facts.valid) return withdraw(state, "the ticket was not kept alive");
+  return sleepOrGiveUp(line, afterPeek(state, answer.peeked), facts);
 }
 
 /** One request a look: the last one before me, by HEAD; a LIST while somebody is choosing, for only that shows its place. */
 function look(line: Line, state: State): Step {
   const one = watchedNext(line, state);
   if (one === undefined) return { state, request: { do: "list" } };
-  return { state, request: { do: "look", id: one.id, part: one.hasDoor ? "door" : "place" } };
+  return { state, request: { do: "look", ...targetOf(one) } };
 }
-
-/**
- * Whom to look at by HEAD; undefined: a LIST. Of a semaphore any of the last k before me may go first, and until one of them does I
- * stay where I am: every other look is a LIST, which shows them all, and between them HEADs ask one after the other, for only a HEAD
- * shows that a ticket which renewed is dead.
- */
-function watchedNext(line: Line, state: State): Before | undefined {
-  if (state.before.some((one) => one.order === undefined)) return undefined;
-  if (room(line) > 1 && line.rules.looksInTurn && state.turn % 2 === 0) return undefined;
-  const lastFirst = [...state.before].sort((a, b) => compareOrder(b.order!, a.order!));
-  return lastFirst[state.turn >> 1];
-}
-
-const turned = (line: Line, state: State): State =>
-  room(line) === 1 || !line.rules.looksInTurn ? state : { ...state, turn: (state.turn + 1) % (2 * room(line)) };
 
 function afterLook(line: Line, state: State, answer: Extract<Answer, { of: "look" }>, facts: Facts): Step {
   const one = watchedNext(line, state)!;
@@ -531,7 +531,7 @@ function afterWithdraw(line: Line, state: State, facts: Facts): Step {
     highestUlid: state.highestUlid,
     // What was learned of others stays true: an old sighting is what shows a frozen ticket dead.
     watched: state.watched,
-    waitingSinceMs: state.waitingSinceMs,
+    pace: state.pace,
   };
   if (state.pauseMs > 0) return { state: next, request: { do: "sleep", ms: state.pauseMs } };
   return { state: next, request: { do: "draw", aboveUlid: state.highestUlid } };
@@ -547,9 +547,6 @@ const others = (line: Line, state: State, view: View): Ticket[] =>
 function isComplete(ticket: Ticket): ticket is Ticket & { readonly placeMs: number } {
   return ticket.placeMs !== undefined;
 }
-
-/** How many may hold at once. */
-const room = (line: Line): number => line.permits ?? 1;
 
 const disagrees = (line: Line, ticket: Ticket): boolean => line.rules.permitsCompared && disagree(line, ticket);
 

@@ -202,7 +202,11 @@ export class Actor {
       world.count("abandoned");
       // Not waited for: another program of this process may share it to the end.
       const { key, ticketId } = lease;
-      void lease.abandon().then(() => abandoned.push({ key, ticketId, leaseMs: this.#leaseMs }));
+      void lease.abandon().then(() => {
+        // All who shared it are told at once, and one may resume it.
+        const isKnown = abandoned.some((one) => one.ticketId === ticketId);
+        if (!isKnown) abandoned.push({ key, ticketId, leaseMs: this.#leaseMs });
+      });
       return;
     }
     await this.#release(() => lease.release());

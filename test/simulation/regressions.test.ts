@@ -23,12 +23,13 @@ const NODES_APART = {
   abandonRate: 0,
 } as const;
 
-test("a renewing ticket is not taken over by the times of two listings", async () => {
-  expect((await runHistory(150, { change: NODES_APART })).violations).toEqual([]);
+// Which seeds show it depends on how often waiters look.
+test.each([9, 39, 112])("a renewing ticket is not taken over by the times of two listings: %s", async (seed) => {
+  expect((await runHistory(seed, { change: NODES_APART })).violations).toEqual([]);
 });
 
-test("it was, before a renewing ticket died by its count alone", async () => {
-  const { violations } = await runHistory(150, {
+test.each([9, 39, 112])("it was, before a renewing ticket died by its count alone: %s", async (seed) => {
+  const { violations } = await runHistory(seed, {
     change: NODES_APART,
     mutation: { rules: { renewingDieByCount: false } },
   });

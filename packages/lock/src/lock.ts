@@ -89,7 +89,8 @@ export class Lock {
 
   /**
    * Finds a ticket again by its id, after a restart or from another process that abandoned it, and runs the line again: it is never
-   * believed to be held. Keeps its place unless another stands behind it or its lease may be over. The earlier owner must have stopped.
+   * believed to be held. Keeps its place unless another stands behind it or its lease may be over. The earlier owner must have stopped, and one
+   * program at a time may ask for it: two would share the ticket and both hold.
    * Throws TICKET_NOT_FOUND when the ticket is gone.
    */
   async resume(id: string, options: Omit<AcquireOptions, "mode"> = {}): Promise<Lease> {

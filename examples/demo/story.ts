@@ -53,7 +53,9 @@ export async function play({ shared, chronicle, signal, say }: Stage): Promise<P
 
     say("\n2. Two readers share the lock: they may hold it together, but no worker meanwhile.");
     crew.order(workers[2], job);
-    await crew.until(() => chronicle.state(workers[2]) !== undefined, STEP_LIMIT_MS, "a worker to ask");
+    // Not when it asks: a worker that came between the readers would wait for one, the other for it, and all for both.
+    const holdsOrHeld = () => chronicle.state(workers[2]) === "exclusive" || crew.isIdle(workers[2]);
+    await crew.until(holdsOrHeld, STEP_LIMIT_MS, "a worker to hold");
     for (const name of readers) crew.order(name, { do: "job", mode: "shared", workMs: READ_MS, untilTold: true });
     await crew.until(() => readers.every((name) => chronicle.state(name) === "shared"), STEP_LIMIT_MS, "both to read");
     crew.order(workers[0], job);

@@ -5,7 +5,7 @@
  */
 import { checkMetadata, isMetadataName, isMetadataValue } from "./call-checks.js";
 import { formatHttpDate, parseInstantMs } from "./clock.js";
-import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
+import { InvalidError, StoreError } from "./errors.js";
 import { customerKey, extraHeaders, isCustomerKey, putHeaders, sourceKey } from "./object-options.js";
 import { integer, object, objectKey, text } from "./options.js";
 import type { HttpAnswer } from "./request.js";
@@ -200,7 +200,7 @@ export class S3Copy {
         answer = await multipart.complete(key, uploadId, parts, { ...call, ...own });
       }
     } catch (error) {
-      await removeParts(multipart, key, uploadId, options, error);
+      await multipart.removeFailed(key, uploadId, "copy", { bucket, signal: options.signal }, error);
       return asAnswer(error);
     }
     // Unknown is not aborted: it may be complete.
@@ -274,28 +274,6 @@ export class S3Copy {
     if (bucket === undefined)
       throw new InvalidError("source.bucket", "must be given, in the call or for the session", undefined);
     return { bucket: text("source.bucket", bucket), key: objectKey("source", key), versionId };
-  }
-}
-
-/** Without the caller's signal, which may be what ended the copy: a part that stays costs money. */
-async function removeParts(
-  multipart: S3Multipart,
-  key: string,
-  uploadId: string,
-  { bucket, signal }: S3CallOptions,
-  reason: unknown,
-): Promise<void> {
-  try {
-    await multipart.abort(key, uploadId, { bucket }, signal?.aborted);
-  } catch (error) {
-    // The caller's own reason is thrown as it is.
-    if (signal?.aborted && reason === signal.reason) return;
-    throw new StoreError(`parts of a failed copy stay in the store; key ${JSON.stringify(key)}`, {
-      code: "UPLOAD_LEFT_BEHIND",
-      kind: "unavailable",
-      cause: reason,
-      details: { key, uploadId, abort: (error as BucketlockError).code },
-    });
   }
 }
 

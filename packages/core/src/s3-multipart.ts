@@ -5,7 +5,7 @@
  * Rules: "Uploading and copying objects using multipart upload", Amazon S3 user guide.
  */
 import { nodeCrypto } from "./builtin.js";
-import { InvalidError, StoreError } from "./errors.js";
+import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
 import { extraHeaders, putHeaders } from "./object-options.js";
 import { integer, object, objectKey, text } from "./options.js";
 import type { Described, S3CallOptions, S3Calls } from "./s3-calls.js";
@@ -209,6 +209,30 @@ export class S3Multipart {
       kind: "unavailable",
       details: { key, uploadId },
     });
+  }
+
+  /**
+   * After a failure, whose `reason` is told. Without the caller's signal, which may be what ended it: a part that stays costs money.
+   * Throws StoreError UPLOAD_LEFT_BEHIND when it cannot be removed, unless the caller ended it: then its own reason is what is thrown.
+   */
+  async removeFailed(
+    key: string,
+    uploadId: string,
+    what: "upload" | "copy",
+    { bucket, timeoutMs, signal }: S3CallOptions,
+    reason: unknown,
+  ): Promise<void> {
+    try {
+      await this.abort(key, uploadId, { bucket, timeoutMs }, signal?.aborted);
+    } catch (error) {
+      if (signal?.aborted && reason === signal.reason) return;
+      throw new StoreError(`parts of a failed ${what} stay in the store; key ${JSON.stringify(key)}`, {
+        code: "UPLOAD_LEFT_BEHIND",
+        kind: "unavailable",
+        cause: reason ?? error,
+        details: { key, uploadId, abort: (error as BucketlockError).code },
+      });
+    }
   }
 
   /** Every part that is there, by number. */

@@ -7,7 +7,7 @@
 import { sendingMs } from "./backoff.js";
 import { nodeCrypto } from "./builtin.js";
 import { checkPut } from "./call-checks.js";
-import { type BucketlockError, InvalidError, StoreError } from "./errors.js";
+import { InvalidError } from "./errors.js";
 import { md5Hex } from "./etag.js";
 import { customerKey, putHeaders } from "./object-options.js";
 import { callback, integer } from "./options.js";
@@ -228,21 +228,8 @@ class Upload {
     return { ...answer, size, parts: this.#parts.length, uploadId };
   }
 
-  /** With a limit of its own: the caller's signal may be what ended the upload. */
-  async #remove(uploadId: string, reason: unknown): Promise<void> {
-    const { bucket, timeoutMs, signal } = this.#options;
-    try {
-      await this.#hands.multipart.abort(this.#key, uploadId, { bucket, timeoutMs }, signal?.aborted);
-    } catch (error) {
-      // The caller's own reason is thrown as it is.
-      if (signal?.aborted && reason === signal.reason) return;
-      throw new StoreError(`parts of a failed upload stay in the store; key ${JSON.stringify(this.#key)}`, {
-        code: "UPLOAD_LEFT_BEHIND",
-        kind: "unavailable",
-        cause: reason ?? error,
-        details: { key: this.#key, uploadId, abort: (error as BucketlockError).code },
-      });
-    }
+  #remove(uploadId: string, reason: unknown): Promise<void> {
+    return this.#hands.multipart.removeFailed(this.#key, uploadId, "upload", this.#options, reason);
   }
 
   async #listed(uploadId: string): Promise<ReadonlyMap<number, S3ListedPart>> {

@@ -188,6 +188,7 @@ export const rooms: Readonly<Record<PackageName, Readonly<Partial<Record<Room, r
       "steady",
       "two-object/deletes",
       "two-object/driver",
+      "two-object/markers",
       "two-object/objects",
       "two-object/revocations",
     ],

@@ -4,7 +4,7 @@
  */
 import { BucketlockError, type CallOptions, type DeleteTarget, type ListedVersion, type Store } from "@bucketlock/core";
 import { deleteAll, versionsOrObjects } from "../two-object/deletes.js";
-import { markerKey, markerOf, prefixOf } from "../two-object/ticket.js";
+import { highestToken, markersOf, writeMarker } from "../two-object/markers.js";
 import type { Stored } from "./machine.js";
 import { EMPTY, recordKey } from "./record.js";
 import { type Hands, readRecord } from "./record-hands.js";
@@ -46,23 +46,16 @@ async function forgetOnce(
   const { store, key, memory } = hands;
   const versionId = stored && versionOf(hands, stored);
   const isGuarded = versionId !== undefined || (how.deletesIf && store.deleteIf !== undefined);
-  const markers: string[] = [];
-  let highest = stored?.record.token ?? 0n;
-  for await (const page of store.list(`${prefixOf(key)}token.`, options)) {
-    for (const object of page.objects) {
-      const marker = markerOf(key, object.key);
-      if (marker === undefined) continue;
-      markers.push(object.key);
-      if (marker > highest) highest = marker;
-    }
-  }
+  const markers = await markersOf(store, key, options);
+  const highest = highestToken(markers, stored?.record.token ?? 0n);
   if (stored === undefined && markers.length === 0) return "nothing";
-  const kept = markerKey(key, isGuarded ? highest : highest + UNSEEN_TOKENS);
+  const kept = isGuarded ? highest : highest + UNSEEN_TOKENS;
   // Before the record goes: whoever comes next finds the one or the other.
-  if (how.keepToken && highest > 0n && !markers.includes(kept)) await writeMarker(store, kept, options);
+  if (how.keepToken && highest > 0n && !markers.some(({ token }) => token === kept))
+    await writeMarker(store, key, kept, "the fencing marker may not have been written, so the record stays", options);
   const gone: DeleteTarget[] = markers
-    .filter((marker) => !how.keepToken || marker !== kept)
-    .map((marker) => ({ key: marker }));
+    .filter(({ token }) => !how.keepToken || token !== kept)
+    .map((marker) => ({ key: marker.key }));
   if (stored !== undefined) {
     if (versionId !== undefined) {
       if (!(await deleteVersion(store, key, versionId, options))) return "changed";
@@ -105,17 +98,6 @@ async function deleteVersion(store: Store, key: string, versionId: string, optio
   // Last: until then it hides what was before. A version that somebody writes meanwhile stays, whatever is deleted below it.
   await deleteAll(store, [{ key: recordKey(key), versionId }], options);
   return !(await store.head(recordKey(key), options)).found;
-}
-
-async function writeMarker(store: Store, objectKey: string, options: CallOptions): Promise<void> {
-  const put = await store.put(objectKey, "1", options);
-  if (put.outcome === "stored") return;
-  throw new BucketlockError(`the fencing marker may not have been written, so the record stays: ${objectKey}`, {
-    code: "WRITE_UNKNOWN",
-    kind: "unknown",
-    cause: put.outcome === "unknown" ? put.cause : undefined,
-    details: { object: objectKey },
-  });
 }
 
 function inUse(key: string, why: string): BucketlockError {

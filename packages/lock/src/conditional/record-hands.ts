@@ -5,6 +5,7 @@
 import { BucketlockError, type CallOptions, type PutAnswer, type Store } from "@bucketlock/core";
 import type { Settings } from "../settings.js";
 import type { Trouble } from "../two-object/driver.js";
+import { markerPrefix } from "../two-object/markers.js";
 import { markerOf, prefixOf } from "../two-object/ticket.js";
 import {
   type Answer,
@@ -257,7 +258,7 @@ async function scan(hands: Hands, isLast: boolean, call: CallOptions): Promise<A
     }
   };
   await list(prefixOf(key));
-  if (isLast && stranger === undefined) await list(`${prefixOf(key)}token.`);
+  if (isLast && stranger === undefined) await list(markerPrefix(key));
   return { of: "scan", stranger, marker };
 }
 

@@ -18,6 +18,7 @@ import { unlessAborted } from "../patience.js";
 import { Revocation } from "../revocation.js";
 import { deleteAll, versionsOrObjects } from "./deletes.js";
 import type { SignOfLife } from "./liveness.js";
+import { highestToken, markerPrefix, markersOf, writeMarker } from "./markers.js";
 import { readRequest, requestTarget } from "./revocations.js";
 import {
   bodyOf,
@@ -96,25 +97,14 @@ export async function removeTicket(
   marker: bigint | undefined,
   options: CallOptions,
 ): Promise<void> {
-  if (marker !== undefined) {
-    const put = await store.put(markerKey(key, marker), "1", options);
-    if (put.outcome !== "stored") throw unclear("the fencing marker of a take-over", markerKey(key, marker), put);
-  }
+  if (marker !== undefined)
+    await writeMarker(store, key, marker, "the fencing marker of a take-over may not have been written", options);
   const objects = objectsOf(key, id);
   if (marker !== undefined && marker > 1n) objects.push({ key: markerKey(key, marker - 1n) });
   await deleteAll(store, await versionsOrObjects(store, objects, options), options);
 }
 
 const objectsOf = (key: string, id: string): DeleteTarget[] => [{ key: placeKey(key, id) }, { key: doorKey(key, id) }];
-
-function unclear(what: string, objectKey: string, put: PutAnswer): BucketlockError {
-  return new BucketlockError(`${what} may not have been written: ${objectKey}`, {
-    code: "WRITE_UNKNOWN",
-    kind: "unknown",
-    cause: put.outcome === "unknown" ? put.cause : undefined,
-    details: { object: objectKey },
-  });
-}
 
 /** The objects of a ticket of our own. Lives from the first PUT to the delete. */
 export class TicketObjects implements HeldTicket {
@@ -243,17 +233,10 @@ export class TicketObjects implements HeldTicket {
   async #draw(options: CallOptions): Promise<bigint> {
     // Asked anew: the deciding listing may have read the markers before an earlier holder wrote its own and left
     // (a LIST is no snapshot), and where a live ticket is broken, its holder may draw after that listing.
-    let highest = this.#base;
-    for await (const page of this.#store.list(`${prefixOf(this.key)}token.`, options)) {
-      for (const object of page.objects) {
-        const marker = markerOf(this.key, object.key);
-        if (marker !== undefined && marker > highest) highest = marker;
-      }
-    }
-    const token = highest + 1n;
+    const markers = await markersOf(this.#store, this.key, options);
+    const token = highestToken(markers, this.#base) + 1n;
     this.#sentMarker = true;
-    const put = await this.#store.put(markerKey(this.key, token), "1", options);
-    if (put.outcome !== "stored") throw unclear("the token's marker", markerKey(this.key, token), put);
+    await writeMarker(this.#store, this.key, token, "the token's marker may not have been written", options);
     // Still in line, so whoever holds next has not looked for markers yet: its token is above. Else it may have drawn the same.
     if (!(await this.headPlace(options)).found)
       throw new LockLostError(this.key, this.id, "another removed its ticket before the token was drawn");
@@ -264,15 +247,14 @@ export class TicketObjects implements HeldTicket {
   async #oldMarkers(options: CallOptions): Promise<DeleteTarget[]> {
     if (!this.#sentMarker) return [];
     const markers: (DeleteTarget & { readonly stands: boolean })[] = [];
-    const prefix = `${prefixOf(this.key)}token.`;
     if (this.#versioned) {
-      for await (const page of this.#store.listVersions(prefix, options)) {
+      for await (const page of this.#store.listVersions(markerPrefix(this.key), options)) {
         for (const { key, versionId, isLatest, isDeleteMarker } of page.versions)
           markers.push({ key, versionId, stands: isLatest && !isDeleteMarker });
       }
     } else {
-      for await (const page of this.#store.list(prefix, options))
-        markers.push(...page.objects.map(({ key }) => ({ key, stands: true })));
+      const standing = await markersOf(this.#store, this.key, options);
+      markers.push(...standing.map(({ key }) => ({ key, stands: true })));
     }
     // Readers who hold together may draw out of turn: the newest that stands may be another's.
     let newest = this.#drawn ?? 0n;

@@ -79,7 +79,8 @@ describe("requests of those who contend", () => {
   const delayed = (call: StoreCall) =>
     call.verb === "put" ? { arriveMs: 2, answerMs: 2 } : { arriveMs: 1, answerMs: 1 };
 
-  test("who stood in line and held for a while asks before it releases: others came meanwhile, and a refused write costs more", async () => {
+  /** A lease whose holder stood in line for it; its requests from now on. */
+  async function stoodInLine() {
     const { open, clock } = setUp();
     const holder = await open().lock.acquire();
     const { store, lock } = open();
@@ -88,6 +89,11 @@ describe("requests of those who contend", () => {
     await holder.release();
     const lease = await clock.settle(got);
     store.clear();
+    return { open, clock, store, lease };
+  }
+
+  test("who stood in line and held for a while asks before it releases: others came meanwhile, and a refused write costs more", async () => {
+    const { open, clock, store, lease } = await stoodInLine();
     await clock.advance(10);
     const another = open().lock.acquire();
     await clock.advance(10);
@@ -97,14 +103,7 @@ describe("requests of those who contend", () => {
   });
 
   test("who stood in line and lets go at once writes at once", async () => {
-    const { open, clock } = setUp();
-    const holder = await open().lock.acquire();
-    const { store, lock } = open();
-    const got = lock.acquire();
-    await clock.advance(100);
-    await holder.release();
-    const lease = await clock.settle(got);
-    store.clear();
+    const { store, lease } = await stoodInLine();
     await lease.release();
     expect(store.verbs).toEqual(["put"]);
   });

@@ -3,6 +3,7 @@ import { createMemoryStore, type Store } from "@bucketlock/core";
 import { FaultyStore, ManualClock, RecordingStore, SeededRandom, type StoreCall } from "@bucketlock/core/testing";
 import { createLocks, type Lease, LockLostError, type LocksOptions } from "@bucketlock/lock";
 import { describe, expect, test } from "vitest";
+import { watched } from "./watched.js";
 
 function setUp(options: LocksOptions = {}, plan: (call: StoreCall) => object | undefined = () => undefined) {
   const clock = new ManualClock();
@@ -15,20 +16,6 @@ function setUp(options: LocksOptions = {}, plan: (call: StoreCall) => object | u
     return { store: recorded, locks, lock: locks.lock("k") };
   };
   return { clock, memory, open };
-}
-
-/** Its outcome, as soon as there is one. */
-function watched<T>(promise: Promise<T>): { value?: T; error?: unknown } {
-  const seen: { value?: T; error?: unknown } = {};
-  promise.then(
-    (value) => {
-      seen.value = value;
-    },
-    (error: unknown) => {
-      seen.error = error;
-    },
-  );
-  return seen;
 }
 
 test("a ticket removed at the moment it wins: its holder is told, however the two answers come", async () => {

@@ -3,6 +3,7 @@ import { createMemoryStore } from "@bucketlock/core";
 import { FaultyStore, ManualClock, RecordingStore, SeededRandom, type StoreCall } from "@bucketlock/core/testing";
 import { createLocks, type Lease, type LockEvent, LockLostError, type LocksOptions } from "@bucketlock/lock";
 import { describe, expect, test } from "vitest";
+import { watched } from "./watched.js";
 
 const protocols = ["two-object", "conditional"] as const;
 type Protocol = (typeof protocols)[number];
@@ -33,20 +34,6 @@ function setUp(protocol: Protocol, options: LocksOptions = {}) {
     return objects / 2;
   };
   return { clock, memory, events, open, left };
-}
-
-/** Its outcome, as soon as there is one. */
-function watched<T>(promise: Promise<T>): { value?: T; error?: unknown } {
-  const seen: { value?: T; error?: unknown } = {};
-  promise.then(
-    (value) => {
-      seen.value = value;
-    },
-    (error: unknown) => {
-      seen.error = error;
-    },
-  );
-  return seen;
 }
 
 describe.each(protocols)("%s: within one process", (protocol) => {

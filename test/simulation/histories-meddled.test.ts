@@ -3,17 +3,11 @@
  * hold and draw tokens; tickets that a person breaks, alive or not; wall clocks that are set by hours. BUCKETLOCK_MEDDLED_HISTORIES
  * sets how many of each; BUCKETLOCK_SEED runs one and prints its log.
  */
-import { describe, expect, test } from "vitest";
-import { belowFloors, describeBroken, describeSum, runHistories, wantedSeed } from "./histories.js";
-import { runHistory } from "./history.js";
-import { type Plan, PROTOCOLS } from "./plan.js";
+import { historiesOfKinds, type Kinds } from "./histories.js";
 
 const count = Number(process.env.BUCKETLOCK_MEDDLED_HISTORIES ?? 25);
-const seed = wantedSeed();
 
-const KINDS: Readonly<
-  Record<string, { readonly change: Partial<Plan>; readonly floors: Readonly<Record<string, number>> }>
-> = {
+const KINDS: Kinds = {
   "closed at any time": {
     change: { closeRate: 0.5, locals: 4, tokenRate: 0.7 },
     floors: { acquired: 3000, closedEarly: 500, closedMeanwhile: 500, local: 500 },
@@ -28,21 +22,4 @@ const KINDS: Readonly<
   },
 };
 
-describe.each(PROTOCOLS)("%s", (protocol) => {
-  test.each(Object.entries(KINDS))(
-    "%s: no history breaks a promise",
-    { timeout: 3_600_000 },
-    async (name, { change, floors }) => {
-      if (seed !== undefined) {
-        const { log, violations } = await runHistory(seed, { log: true, protocol, change });
-        console.log(log.join("\n"));
-        expect(violations).toEqual([]);
-        return;
-      }
-      const sum = await runHistories(1, count, 1, { protocol, change });
-      console.log(describeSum(`simulation, ${protocol}, ${name}`, sum));
-      expect(describeBroken(sum)).toBe("");
-      expect(belowFloors(sum, floors)).toEqual([]);
-    },
-  );
-});
+historiesOfKinds(KINDS, count);

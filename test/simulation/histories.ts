@@ -2,9 +2,9 @@
  * Many histories, one seed after the other, and what they came to. Decides how many from the environment:
  * `BUCKETLOCK_SIMULATION=<n>` runs n of them, `BUCKETLOCK_SEED=<seed>` runs that one and prints its log.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type HistoryOptions, type HistoryResult, runHistory } from "./history.js";
-import type { Plan } from "./plan.js";
+import { type Plan, PROTOCOLS } from "./plan.js";
 
 const DEFAULT = 5_000;
 /** The part of them that the conditional protocol gets. */
@@ -59,6 +59,34 @@ export function historiesOf(protocol: Plan["protocol"], seeds: "odd" | "even"): 
       expect(belowFloors(sum, floors)).toEqual([]);
     });
   }
+}
+
+/** Worlds of a kind, and what must have happened in them often enough. */
+export type Kinds = Readonly<
+  Record<string, { readonly change: Partial<Plan>; readonly floors: Readonly<Record<string, number>> }>
+>;
+
+/** The first `count` seeds of each kind, by both protocols; with BUCKETLOCK_SEED that one, and its log. */
+export function historiesOfKinds(kinds: Kinds, count: number): void {
+  const seed = wantedSeed();
+  describe.each(PROTOCOLS)("%s", (protocol) => {
+    test.each(Object.entries(kinds))(
+      "%s: no history breaks a promise",
+      { timeout: 3_600_000 },
+      async (name, { change, floors }) => {
+        if (seed !== undefined) {
+          const { log, violations } = await runHistory(seed, { log: true, protocol, change });
+          console.log(log.join("\n"));
+          expect(violations).toEqual([]);
+          return;
+        }
+        const sum = await runHistories(1, count, 1, { protocol, change });
+        console.log(describeSum(`simulation, ${protocol}, ${name}`, sum));
+        expect(describeBroken(sum)).toBe("");
+        expect(belowFloors(sum, floors)).toEqual([]);
+      },
+    );
+  });
 }
 
 export interface Sum {

@@ -113,3 +113,24 @@ test.each(STORES)("$name", async ({ open, tells }) => {
   expect(outcomes).toContain("refused");
   expect(outcomes.has("lost")).toBe(!tells);
 });
+
+test("who comes in right before the record goes is not forgotten, and forget says so", async () => {
+  const inner = createMemoryStore();
+  const other = locksOn(inner).lock("k");
+  await (await other.acquire()).release();
+  let lease: Lease | undefined;
+  const store = new Proxy(inner, {
+    get(target, name) {
+      if (name === "deleteIf")
+        return async (...given: Parameters<NonNullable<Store["deleteIf"]>>) => {
+          lease ??= await other.acquire();
+          return target.deleteIf!(...given);
+        };
+      const value = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  await expect(locksOn(store).lock("k").forget()).rejects.toMatchObject({ code: "LOCK_IN_USE" });
+  expect(await lease!.verify()).toBe(true);
+  await lease!.release();
+});
